@@ -1,0 +1,16 @@
+"""The gradient engine: per-task gradients, their Gram matrix and their weighted combination. Knows no method."""
+
+from tf_gradcraft.gradients.parts import Parts, assign_parts
+from tf_gradcraft.gradients.rows import add_gradients, sum_duplicate_rows
+from tf_gradcraft.gradients.task_gradients import TaskGradients, task_gradients
+from tf_gradcraft.gradients.weighted import weighted_gradients
+
+__all__ = [
+    "Parts",
+    "TaskGradients",
+    "add_gradients",
+    "assign_parts",
+    "sum_duplicate_rows",
+    "task_gradients",
+    "weighted_gradients",
+]

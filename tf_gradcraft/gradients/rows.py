@@ -1,0 +1,105 @@
+"""Sparse gradients of embedding tables: rows of the looked-up ids only, each id once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def sum_duplicate_rows(slices: tf.IndexedSlices) -> tf.IndexedSlices:
+    """Returns the same sparse gradient with each index once, its rows added up.
+
+    Args:
+        slices: Values [N, ...] at indices [N], in which an index may stand several times.
+
+    Returns:
+        Values [U, ...] at U different indices.
+
+    Example:
+        >>> slices = tf.IndexedSlices(tf.constant([[1.0], [2.0], [4.0]]), tf.constant([7, 3, 7]))
+        >>> unique = sum_duplicate_rows(slices)
+        >>> unique.indices.numpy().tolist(), unique.values.numpy().tolist()
+        ([7, 3], [[5.0], [2.0]])
+    """
+    indices, (rows,) = unify_rows([slices])
+    return tf.IndexedSlices(rows, indices, slices.dense_shape)
+
+
+def unify_rows(task_slices: Sequence[tf.IndexedSlices]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Brings the sparse gradients of several tasks for one table to common, unique indices.
+
+    Tasks whose gradients carry the same indices (the usual case: the same lookups) are recognised when the graph is
+    built, so that indices are made unique once for all of them.
+
+    Args:
+        task_slices: For each task values [N_t, ...] at indices [N_t].
+
+    Returns:
+        Unique indices [U] and for each task its rows [U, ...], zero where it did not look.
+    """
+    distinct: list[tf.Tensor] = []
+    which = []
+    for slices in task_slices:
+        found = next((i for i, indices in enumerate(distinct) if same_tensor(indices, slices.indices)), None)
+        if found is None:
+            found = len(distinct)
+            distinct.append(slices.indices)
+        which.append(found)
+    unique, positions = tf.unique(tf.concat(distinct, axis=0) if len(distinct) > 1 else distinct[0])
+    lengths = [tf.size(indices) for indices in distinct]
+    positions_of = tf.split(positions, lengths) if len(distinct) > 1 else [positions]
+    count = tf.size(unique)
+    rows = [
+        tf.math.unsorted_segment_sum(slices.values, positions_of[group], count)
+        for slices, group in zip(task_slices, which, strict=True)
+    ]
+    return unique, rows
+
+
+def scale_gradient(gradient: tf.Tensor | tf.IndexedSlices, factor: tf.Tensor) -> tf.Tensor | tf.IndexedSlices:
+    """Returns a dense or sparse gradient times a scalar."""
+    if isinstance(gradient, tf.IndexedSlices):
+        values = gradient.values * tf.cast(factor, gradient.values.dtype)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient * tf.cast(factor, gradient.dtype)
+
+
+def add_gradients(
+    one: tf.Tensor | tf.IndexedSlices | None, other: tf.Tensor | tf.IndexedSlices | None
+) -> tf.Tensor | tf.IndexedSlices | None:
+    """Returns the sum of two gradients of one variable; sparse with unique indices if both are sparse.
+
+    Example:
+        >>> one = tf.IndexedSlices(tf.ones([1, 2]), tf.constant([4]))
+        >>> add_gradients(one, one).values.numpy().tolist()
+        [[2.0, 2.0]]
+    """
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, tf.IndexedSlices) and isinstance(other, tf.IndexedSlices):
+        indices, rows = unify_rows([one, other])
+        return tf.IndexedSlices(tf.add_n(rows), indices, one.dense_shape)
+    return tf.convert_to_tensor(one) + tf.convert_to_tensor(other)
+
+
+def same_tensor(one: tf.Tensor, other: tf.Tensor) -> bool:
+    """Whether two tensors surely hold the same values.
+
+    In a graph two tensors are the same if they are one tensor, or outputs of equal stateless operations on the same
+    tensors (each task's backward pass makes its own copy of the index arithmetic). In eager mode values are compared.
+    """
+    if one is other:
+        return True
+    if tf.executing_eagerly():
+        return one.shape == other.shape and bool(tf.reduce_all(one == other))
+    if not (tf.is_symbolic_tensor(one) and tf.is_symbolic_tensor(other)):
+        return False
+    a, b = one.op, other.op
+    if a is b:
+        return one.value_index == other.value_index
+    if a.type != b.type or a.graph is not b.graph or one.value_index != other.value_index:
+        return False
+    if a.op_def.is_stateful or len(a.inputs) != len(b.inputs) or (not a.inputs and a.type != "Const"):
+        return False
+    return a.node_def.attr == b.node_def.attr and all(map(same_tensor, a.inputs, b.inputs))

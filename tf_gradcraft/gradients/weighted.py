@@ -1,0 +1,49 @@
+"""The gradient of a weighted sum of losses, in one backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tf_gradcraft.gradients.rows import scale_gradient, sum_duplicate_rows
+from tf_gradcraft.gradients.task_gradients import Gradient
+
+_SMALLEST_WEIGHT = 1e-12
+
+
+def weighted_gradients(
+    tape: tf.GradientTape,
+    losses: Sequence[tf.Tensor],
+    weights: tf.Tensor,
+    variables: Sequence[Any],
+    private: Mapping[int, int],
+) -> list[Gradient]:
+    """Returns the gradient of sum_t w_t L_t by shared variables, and of L_t by those private to task t.
+
+    Args:
+        tape: A persistent tape that recorded the losses.
+        losses: Scalar losses of the T tasks.
+        weights: Weights [T], taken as constants.
+        variables: Variables to differentiate by.
+        private: `{position of a variable: position of its only task}`.
+
+    Returns:
+        For each variable its gradient, or None; sparse gradients have unique indices.
+
+    Example:
+        >>> shared, private = tf.Variable(2.0), tf.Variable(3.0)
+        >>> with tf.GradientTape(persistent=True) as tape:
+        ...     losses = [shared * shared, shared * private]
+        >>> gradients = weighted_gradients(tape, losses, tf.constant([1.0, 0.5]), [shared, private], {1: 1})
+        >>> [float(g) for g in gradients]
+        [5.5, 2.0]
+    """
+    # A weight of zero would lose the private gradients, which the same pass brings along.
+    weights = tf.where(tf.abs(weights) < _SMALLEST_WEIGHT, tf.cast(_SMALLEST_WEIGHT, weights.dtype), weights)
+    factors = [tf.cast(w, loss.dtype) for w, loss in zip(tf.unstack(weights, num=len(losses)), losses, strict=True)]
+    gradients = tape.gradient(list(losses), list(variables), output_gradients=factors)
+    for position, task in private.items():
+        gradients[position] = scale_gradient(gradients[position], 1 / factors[task])
+    return [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]

@@ -1,0 +1,31 @@
+"""From raw logs to a fast tf.data stream: schema, preparation, readers, data sets."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_gradcraft.data_pipelines import datasets
+    from tf_gradcraft.data_pipelines.prepared import PreparedData
+    from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
+    from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
+
+__all__ = ["Feature", "PreparedData", "Schema", "Task", "Vocabulary", "datasets"]
+
+_MODULES = {"Feature": "schema", "Schema": "schema", "Task": "schema"}
+_MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads public names when they are first used: importing the package stays cheap."""
+    if name == "datasets":
+        return importlib.import_module(f"{__name__}.datasets")
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    return sorted(__all__)

@@ -1,0 +1,41 @@
+"""Data sets: one file each, found by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_gradcraft.data_pipelines.datasets.kuairand import KuaiRand
+from tf_gradcraft.data_pipelines.datasets.synthetic import Synthetic
+from tf_gradcraft.suggestions import unknown_name
+
+__all__ = ["KuaiRand", "Synthetic", "get", "names"]
+
+_DATASETS: dict[str, Any] = {dataset.name: dataset for dataset in (KuaiRand, Synthetic)}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of the data sets.
+
+    Example:
+        >>> names()
+        ('kuairand', 'synthetic')
+    """
+    return tuple(_DATASETS)
+
+
+def get(name: str) -> Any:
+    """Returns the class of a data set: `get(name)(path, tasks=...).prepare(folder, ...)`.
+
+    Raises:
+        ValueError: If there is none of that name.
+
+    Example:
+        >>> get("kuairand").__name__
+        'KuaiRand'
+        >>> get("kuairad")
+        Traceback (most recent call last):
+        ValueError: dataset='kuairad' is not known; did you mean 'kuairand'? Known: kuairand, synthetic
+    """
+    if name not in _DATASETS:
+        raise ValueError(unknown_name("dataset", name, _DATASETS))
+    return _DATASETS[name]

@@ -1,0 +1,363 @@
+"""The prepared folder: atomic, repeatable, verified; and what `load` yields."""
+
+import json
+import os
+import shutil
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tf_gradcraft.data_pipelines import PreparedData, datasets
+from tf_gradcraft.data_pipelines.manifest import describe_file
+from tf_gradcraft.data_pipelines.preparation import folder as folder_module
+from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec
+from tf_gradcraft.data_pipelines.preparation.table import prepare_table
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return datasets.Synthetic.write(tmp_path_factory.mktemp("raw"), rows=1500, seed=2)
+
+
+@pytest.fixture(scope="module")
+def original(log, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared") / "data"
+    log.prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "data")
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def edit(folder, split, change):
+    """Changes a shard and makes the manifest agree: what only the checks of the values can find."""
+    path = folder / split / "part-00000.parquet"
+    table = pq.read_table(path).to_pandas()
+    changed = change(table)
+    table = table if changed is None else changed
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["outputs"][f"{split}/part-00000.parquet"] = describe_file(path)
+    manifest["rows"][split] = len(table)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_manifest_says_what_was_made_from_what(log, original):
+    data = PreparedData(original)
+    manifest = data.manifest
+    assert sum(data.rows.values()) == 1500
+    assert manifest["inputs"]["log.csv"] == describe_file(log.path / "log.csv")
+    assert manifest["arguments"]["split"] == "date"
+    assert set(manifest["outputs"]) == set(snapshot(original)) - {"manifest.json"}
+    train = data.columns("train")
+    assert manifest["label_rates"]["train"]["click"] == pytest.approx(train["click"].mean(), abs=1e-6)
+    assert "1,0" in repr(data) or "train" in repr(data)
+
+
+def test_repeated_run_does_nothing(log, folder):
+    before = snapshot(folder)
+    messages = []
+    log.prepare(folder, progress=messages.append)
+    assert snapshot(folder) == before
+    assert any("nothing to do" in message for message in messages)
+
+
+def test_same_arguments_same_bytes(log, folder, tmp_path):
+    again = log.prepare(tmp_path / "again")
+    assert again.manifest == PreparedData(folder).manifest
+
+
+def test_other_arguments_need_overwrite(log, folder):
+    before = snapshot(folder)
+    with pytest.raises(ValueError, match=r"other arguments: seed is 0 there, 1 here; pass overwrite=True"):
+        log.prepare(folder, seed=1)
+    assert snapshot(folder) == before
+    assert log.prepare(folder, seed=1, overwrite=True).manifest["arguments"]["seed"] == 1
+    assert os.listdir(folder.parent) == ["data"]
+
+
+def test_other_inputs_need_overwrite(folder, tmp_path):
+    other = datasets.Synthetic.write(tmp_path / "raw", rows=1500, seed=3)
+    with pytest.raises(ValueError, match=r"other inputs: log\.csv"):
+        other.prepare(folder)
+
+
+def test_a_folder_of_something_else_is_never_touched(log, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="is no prepared folder"):
+            log.prepare(tmp_path / "thesis", overwrite=overwrite)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("No space left on device")])
+@pytest.mark.parametrize("step", ["write_shards", "move_into_place", "describe_file"])
+def test_interrupted_runs_leave_nothing_new_and_nothing_broken(log, folder, monkeypatch, error, step):
+    before = snapshot(folder)
+    real, calls = getattr(folder_module, step), []
+
+    def interrupted(*arguments, **keywords):
+        calls.append(1)
+        # The second shard, and the first output file after the inputs were hashed.
+        if step == "move_into_place" or len(calls) == (2 if step == "write_shards" else 5):
+            raise error
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(folder_module, step, interrupted)
+    for target, overwrite in ((folder, True), (folder.parent / "new", False)):
+        calls.clear()
+        with pytest.raises(error if isinstance(error, type) else OSError):
+            log.prepare(target, seed=9, overwrite=overwrite)
+    assert os.listdir(folder.parent) == ["data"]
+    assert snapshot(folder) == before
+    PreparedData(folder)
+
+
+def test_failing_last_rename_puts_the_old_folder_back(folder, monkeypatch):
+    real, beside = os.rename, folder.parent / "beside"
+    beside.mkdir()
+    before = snapshot(folder)
+
+    def rename(source, target):
+        if source == beside:
+            raise OSError("broken disk")
+        real(source, target)
+
+    monkeypatch.setattr(folder_module.os, "rename", rename)
+    with pytest.raises(OSError, match="broken disk"):
+        folder_module.move_into_place(beside, folder)
+    assert snapshot(folder) == before
+
+
+def test_failing_preparation_leaves_the_old_folder(log, folder):
+    before = snapshot(folder)
+    with pytest.raises(ValueError, match="no row in: test"):
+        log.prepare(folder, test_from=99, overwrite=True)
+    assert snapshot(folder) == before
+
+
+def test_folder_without_manifest_does_not_open(folder, tmp_path):
+    (folder / "manifest.json").unlink()
+    for path in (folder, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match="is no prepared folder"):
+            PreparedData(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "train/part-00000.parquet").unlink(), r"train/part-00000\.parquet is missing"),
+        (
+            lambda f: (f / "test/part-00000.parquet").write_bytes((f / "test/part-00000.parquet").read_bytes()[:-9]),
+            r"test/part-00000\.parquet is damaged: \d+ bytes, the manifest says \d+; prepare the folder again",
+        ),
+        (lambda f: flip_byte(f / "valid/part-00000.parquet"), r"valid/part-00000\.parquet was changed"),
+        (lambda f: flip_byte(f / "schema.json"), r"schema\.json was changed"),
+        (lambda f: (f / "vocabularies/user_id.parquet").unlink(), r"user_id\.parquet is missing"),
+        (lambda f: shutil.copy(f / "test/part-00000.parquet", f / "train/part-00001.parquet"), "does not belong there"),
+        (lambda f: (f / "manifest.json").write_text('{"rows": {"train'), r"manifest\.json is damaged"),
+        (lambda f: (f / "manifest.json").write_text("[]"), r"manifest\.json is no manifest"),
+        (lambda f: (f / "manifest.json").write_text("{}"), r"manifest\.json has no dataset, .*outputs"),
+    ],
+)
+def test_damaged_folders_are_refused(folder, damage, message):
+    damage(folder)
+    with pytest.raises(ValueError, match=message):
+        PreparedData(folder)
+
+
+def flip_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_damaged_folder_is_not_silently_kept(log, folder):
+    (folder / "train/part-00000.parquet").unlink()
+    with pytest.raises(ValueError, match=r"is missing.*overwrite=True"):
+        log.prepare(folder)
+    assert log.prepare(folder, overwrite=True).rows["train"] > 0
+
+
+@pytest.mark.parametrize(
+    ("split", "column", "value", "message"),
+    [
+        ("valid", "click", 0.5, r"valid, column 'click': the value 0.5 in row 3 is no label of a binary task"),
+        ("train", "like", np.nan, r"train, column 'like': the value nan in row 3 is missing or NaN"),
+        ("train", "duration_s", np.nan, r"train, column 'duration_s': the value nan in row 3 is NaN or infinite"),
+        ("test", "user_id_click_rate", np.inf, r"test, column 'user_id_click_rate': the value inf in row 3"),
+        ("test", "user_id", 10**6, r"test, column 'user_id': the value 1000000 in row 3 is no id \(0 <= id < "),
+        ("train", "video_id", -1, r"train, column 'video_id': the value -1 in row 3 is no id"),
+    ],
+)
+def test_load_refuses_bad_values(folder, split, column, value, message):
+    def change(table):
+        table.loc[3, column] = np.array(value).astype(table[column].dtype)
+
+    edit(folder, split, change)
+    with pytest.raises(ValueError, match=message):
+        PreparedData(folder).load()
+
+
+def test_load_refuses_empty_splits_and_wrong_row_counts(folder):
+    edit(folder, "valid", lambda table: table.iloc[:0])
+    with pytest.raises(ValueError, match=r"valid is empty: it has no row; prepare again"):
+        PreparedData(folder).load()
+    data = PreparedData(folder)
+    data.rows["train"] += 1
+    with pytest.raises(ValueError, match="rows in the shards"):
+        data.columns("train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tasks": ["clik"]}, "task='clik' is not known; did you mean 'click'"),
+        ({"features": ["user"]}, "feature='user' is not known; did you mean 'user_id'"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"tasks": []}, "at least one task"),
+        ({"features": []}, "at least one task and one feature"),
+    ],
+)
+def test_load_refuses_bad_arguments(original, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PreparedData(original).load(**arguments)
+
+
+def test_unknown_split_and_column(original):
+    with pytest.raises(ValueError, match="did you mean 'train'"):
+        PreparedData(original).columns("trian")
+    with pytest.raises(ValueError, match="did you mean 'click'"):
+        PreparedData(original).columns("train", ["clik"])
+
+
+def collect(dataset):
+    parts = [{**{name: v.numpy() for name, v in x.items()}, **{t: v.numpy() for t, v in y.items()}} for x, y in dataset]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_load_yields_each_row_once_in_named_columns(original):
+    data = PreparedData(original)
+    for dataset, split in zip(data.load(batch_size=128), ("train", "valid", "test"), strict=True):
+        assert int(dataset.cardinality()) == -(-data.rows[split] // 128) == sum(1 for _ in dataset)
+        features, labels = dataset.element_spec
+        assert list(features) == [*data.schema.feature_names, "group"]
+        assert list(labels) == list(data.schema.task_names)
+        assert {spec.dtype.name for spec in labels.values()} == {"float32"}
+        for feature in data.schema.features:
+            assert features[feature.name].dtype == ("int32" if feature.kind == "categorical" else "float32")
+            assert features[feature.name].shape.as_list() == [None]
+        assert features["group"].dtype == "int64"
+        got, columns = pd.DataFrame(collect(dataset)), pd.DataFrame(data.columns(split))
+        if split == "train":
+            by = list(got)
+            assert not got.equals(columns[by])
+            got, columns = (frame.sort_values(by, ignore_index=True) for frame in (got, columns[by]))
+        pd.testing.assert_frame_equal(got, columns[list(got)])
+
+
+def test_shuffling_is_new_each_epoch_and_reproducible_by_seed(original):
+    data = PreparedData(original)
+
+    def epochs(**arguments):
+        train = data.load(batch_size=100, features=["duration_s"], tasks=["click"], **arguments)[0]
+        return [collect(train)["duration_s"].tolist() for _ in range(2)]
+
+    first, other = epochs(seed=4), epochs(seed=5)
+    assert first == epochs(seed=4)
+    assert first[0] != first[1]
+    assert first[0] != other[0]
+    assert sorted(first[0]) == sorted(first[1]) == sorted(other[0])
+    still = epochs(shuffle=False)
+    assert still[0] == still[1] == data.columns("train")["duration_s"].tolist()
+
+
+def test_each_repetition_covers_every_row_in_a_new_order(original):
+    data = PreparedData(original)
+    train = data.load(batch_size=100, features=["duration_s"], tasks=["click"])[0]
+    rows = collect(train.repeat(2))["duration_s"]
+    first, second = rows[: data.rows["train"]], rows[data.rows["train"] :]
+    assert first.tolist() != second.tolist()
+    assert sorted(first) == sorted(second) == sorted(data.columns("train")["duration_s"])
+
+
+def test_drop_remainder_is_for_training_only(original):
+    data = PreparedData(original)
+    train, valid, test = data.load(batch_size=64, drop_remainder=True)
+    assert train.element_spec[0]["user_id"].shape.as_list() == [64]
+    assert sum(len(y["click"]) for _, y in train) == data.rows["train"] // 64 * 64
+    for dataset, split in ((valid, "valid"), (test, "test")):
+        assert sum(len(y["click"]) for _, y in dataset) == data.rows[split]
+
+
+def test_tasks_and_features_in_the_order_asked_for(original):
+    train = PreparedData(original).load(tasks=["like", "click"], features=["category", "user_id"])[0]
+    features, labels = train.element_spec
+    assert list(labels) == ["like", "click"]
+    assert list(features) == ["category", "user_id", "group"]
+
+
+def masked_data(tmp_path):
+    rows = 200
+    random = np.random.default_rng(0)
+    log = pd.DataFrame({"user": np.arange(rows) % 9, "item": np.arange(rows) % 7, "time": np.arange(rows)})
+    log["click"], log["buy"] = random.integers(0, 2, rows), random.integers(0, 2, rows)
+    log["known"] = random.choice([0.0, 0.5, 1.0], rows)
+    spec = TableSpec(
+        user="user",
+        item="item",
+        time="time",
+        tasks=("click", "buy"),
+        categorical={"user": "int64"},
+        masks={"buy": "known"},
+    )
+    options = Options(split="date", valid_from=100, test_from=150)
+    prepare = nw.from_native(log).lazy
+    data = prepare_table(lambda: prepare(), spec, options, tmp_path / "m", dataset="m", inputs=[], arguments={})
+    return log, data
+
+
+def test_masks_become_weights_of_every_task(tmp_path):
+    log, data = masked_data(tmp_path)
+    valid = data.load(batch_size=1000)[1]
+    ((features, labels, weights),) = list(valid)
+    assert set(features) == {"user", "group"}
+    np.testing.assert_array_equal(weights["buy"], log["known"][100:150])
+    np.testing.assert_array_equal(weights["click"], np.ones(50))
+    np.testing.assert_array_equal(labels["click"], log["click"][100:150])
+    np.testing.assert_array_equal(labels["buy"], np.where(log["known"] > 0, log["buy"], 0)[100:150])
+    assert len(next(iter(data.load(tasks=["click"])[0]))) == 2  # no mask among the tasks: no weights
+
+
+def test_load_refuses_bad_weights(tmp_path):
+    masked_data(tmp_path)
+
+    def change(table):
+        table.loc[3, "known"] = -1.0
+
+    edit(tmp_path / "m", "train", change)
+    with pytest.raises(ValueError, match=r"column 'known': the value -1\.0 in row 3 is no weight"):
+        PreparedData(tmp_path / "m").load()
+
+
+def test_shards_have_even_sizes(tmp_path):
+    columns = {"x": np.arange(10)}
+    folder_module.write_shards(tmp_path / "train", columns, np.arange(10), limit=4)
+    sizes = [pq.read_metadata(path).num_rows for path in sorted((tmp_path / "train").iterdir())]
+    assert sizes == [4, 3, 3]
+    assert pq.read_table(tmp_path / "train")["x"].to_pylist() == list(range(10))

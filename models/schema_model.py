@@ -1,0 +1,124 @@
+"""The frame of all models that are built from a schema: inputs, feature encoding, towers, defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tf_gradcraft.data_pipelines.schema import GROUP, VOCABULARY_FOLDER, Schema
+from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
+from tf_gradcraft.models.embeddings import FeatureEmbeddings
+from tf_gradcraft.models.mlp import MLP
+from tf_gradcraft.models.normalization import NumericFeatures
+from tf_gradcraft.training.defaults import default_loss, default_metrics
+from tf_gradcraft.training.model import FunctionalMultiTaskModel
+
+
+class SchemaModel(FunctionalMultiTaskModel):
+    """A multi-task model built from a schema: encoded features -> representations by task -> towers -> probabilities.
+
+    A model is a subclass whose constructor says how the encoded features become one representation a task.
+
+    Inputs are the schema's features as `tf_gradcraft.data_pipelines` delivers them (ids and numbers, [B]); outputs are
+    `{task: probability [B, 1]}`. Embeddings are shared; a tower is private to its task.
+
+    Args:
+        schema: The schema, or what its `to_dict` returned.
+        represent: Maps the encoded features [B, D] to a list of one representation [B, H] a task.
+        settings: Arguments of the subclass's constructor, for its config.
+        embedding_dim: Length of an embedding.
+        tower_units: Widths of each task's tower.
+        dropout: Dropout in towers.
+        l2: Factor of the L2 penalty on looked-up embedding rows and on kernels of towers.
+        name: Name of the model.
+    """
+
+    def __init__(
+        self,
+        schema: Schema | Mapping[str, Any],
+        represent: Callable[[Any], Sequence[Any]],
+        settings: Mapping[str, Any],
+        *,
+        embedding_dim: int = 16,
+        tower_units: Sequence[int] = (32, 16),
+        dropout: float = 0.2,
+        l2: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        schema = as_schema(schema)
+        inputs = {
+            feature.name: keras.Input(
+                (), name=feature.name, dtype="int32" if feature.kind == "categorical" else "float32"
+            )
+            for feature in schema.features
+        }
+        outputs = {}
+        representations = represent(encode(schema, inputs, embedding_dim, l2))
+        for task, representation in zip(schema.tasks, representations, strict=True):
+            tower = MLP(tower_units, dropout=dropout, l2=l2, name=f"{task.name}_tower")(representation)
+            logit = keras.layers.Dense(1, name=f"{task.name}_logit", dtype="float32")(tower)
+            outputs[task.name] = keras.layers.Activation("sigmoid", name=task.name, dtype="float32")(logit)
+        super().__init__(inputs, outputs, name=name or type(self).__name__.lower())
+        common = {"embedding_dim": embedding_dim, "tower_units": list(tower_units), "dropout": dropout, "l2": l2}
+        self._settings = {**settings, **common}
+        self._schema = (schema,)  # in a tuple, so that Keras does not wrap what it holds
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that the model was built from."""
+        return self._schema[0]
+
+    def default_losses(self) -> dict[str, keras.losses.Loss]:
+        """Returns the crossentropy of each task, averaged over its labelled rows."""
+        return {task.name: default_loss(task.name) for task in self.schema.tasks}
+
+    def default_metrics(self) -> dict[str, Any]:
+        """Returns exact AUC and, if the schema names a group, exact group AUC of each task."""
+        group = GROUP if self.schema.group else None
+        return {task.name: default_metrics(group) for task in self.schema.tasks}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"schema": self.schema.to_dict(), **self._settings, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> SchemaModel:
+        """Inverse of `get_config`."""
+        return cls(**config)
+
+    def save_assets(self, dir_path: str) -> None:
+        """See Keras; the vocabularies are kept in the model's file, so that it can be exported later."""
+        folder = Path(dir_path) / VOCABULARY_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, vocabulary in self.schema.vocabularies.items():
+            vocabulary.save(folder / f"{name}.parquet")
+
+    def load_assets(self, dir_path: str) -> None:
+        """See Keras."""
+        files = sorted((Path(dir_path) / VOCABULARY_FOLDER).glob("*.parquet"))
+        vocabularies = {file.stem: Vocabulary.load(file) for file in files}
+        self._schema = (Schema.from_dict(self.schema.to_dict(), vocabularies),)
+
+
+def as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
+    """Returns the schema itself, or the one that a config describes."""
+    return schema if isinstance(schema, Schema) else Schema.from_dict(schema)
+
+
+def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> Any:
+    """Returns all features side by side [B, D]: embeddings of the categorical ones, the others normalised."""
+    parts = []
+    if categorical := schema.of_kind("categorical"):
+        tables = {feature.name: str(feature.table) for feature in categorical}
+        sizes = {str(feature.table): int(feature.size or 0) for feature in categorical}
+        embeddings = FeatureEmbeddings(tables, sizes, embedding_dim, l2=l2, name="embeddings")
+        looked_up = embeddings({feature.name: inputs[feature.name] for feature in categorical})
+        parts.append(keras.layers.Flatten(name="embedded")(looked_up))
+    if numeric := schema.of_kind("numeric", "statistic"):
+        settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numeric]
+        normalised = NumericFeatures(settings, name="numeric")
+        parts.append(normalised({feature.name: inputs[feature.name] for feature in numeric}))
+    return keras.layers.Concatenate(name="encoded")(parts) if len(parts) > 1 else parts[0]

@@ -1,0 +1,5 @@
+"""Keras optimizers whose cost grows with the looked-up rows of embedding tables."""
+
+from tf_gradcraft.optimizers.lazy_adam import LazyAdam
+
+__all__ = ["LazyAdam"]

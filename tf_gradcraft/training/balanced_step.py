@@ -1,0 +1,113 @@
+"""The balanced part of a training step: from losses to an update that the optimizer applies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tf_gradcraft.balancing import Balancer
+from tf_gradcraft.gradients import task_gradients, weighted_gradients
+from tf_gradcraft.training.balancer_state import BalancerState
+
+
+class BalancedGradients(NamedTuple):
+    """What a balancer made of a batch.
+
+    Attributes:
+        updates: Update direction of each variable: a tensor, `tf.IndexedSlices`, or None.
+        finite_tasks: bool [T]: whether each task's loss and gradient are finite.
+    """
+
+    updates: list[Any]
+    finite_tasks: tf.Tensor
+
+
+def balance_gradients(
+    tape: tf.GradientTape,
+    *,
+    balancer: Balancer,
+    balancer_state: BalancerState,
+    losses: Mapping[str, tf.Tensor],
+    scaled_losses: Mapping[str, tf.Tensor],
+    loss_scale: tf.Tensor,
+    variables: Sequence[Any],
+) -> BalancedGradients:
+    """Takes per-task gradients, asks the balancer for weights, and combines.
+
+    Args:
+        tape: A persistent tape that recorded the losses.
+        balancer: The method, its task names resolved.
+        balancer_state: Its state; updated unless a task is not finite.
+        losses: `{task: loss}`.
+        scaled_losses: The same times `loss_scale`; their gradients are what the optimizer takes.
+        loss_scale: The factor of a loss-scaling optimizer, else 1.
+        variables: The trainable variables.
+    """
+    values = tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()])
+    finite_tasks = tf.math.is_finite(values)
+    # For a method that looks at losses alone these gradients only tell shared from private variables, when the graph
+    # is built: nothing uses their values, so the compiled step does not compute them.
+    gradients = task_gradients(tape, scaled_losses, variables)
+    if balancer.needs == "losses":
+        gram = tf.linalg.diag(tf.cast(values != 0, tf.float64))[tf.newaxis]
+    else:
+        gram = gradients.gram(balancer.parts) / tf.square(tf.cast(loss_scale, tf.float64))
+        finite_tasks &= tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(gram)), axis=0)
+
+    with tf.init_scope():
+        balancer_state.ensure(balancer.init(len(losses), gram.shape[0]))
+    weights, new_state = balancer.weights(gram, values, balancer_state.tensors())
+    balancer_state.assign(new_state, tf.reduce_all(finite_tasks))
+
+    if balancer.needs == "losses":
+        updates = weighted_gradients(tape, list(scaled_losses.values()), weights[0], variables, gradients.private)
+    else:
+        updates = gradients.combine(weights)
+    return BalancedGradients(updates, finite_tasks)
+
+
+def apply_if_finite(
+    model: Any, updates: Sequence[Any], variables: Sequence[Any], tasks: Sequence[str], finite_tasks: tf.Tensor
+) -> None:
+    """Lets the optimizer apply the update; raises or skips the step if a task is not finite, as the model says.
+
+    Args:
+        model: The `MultiTaskModel`.
+        updates: Update direction of each variable.
+        variables: The trainable variables.
+        tasks: Names of the T tasks.
+        finite_tasks: bool [T].
+
+    Raises:
+        tf.errors.InvalidArgumentError: If a task is not finite and the model is to raise; the message names it.
+    """
+    optimizer = model.optimizer
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It skips a step that overflowed, and lowers its scale.
+        optimizer.apply_gradients(zip(updates, variables, strict=True))
+    elif model.on_nonfinite == "raise" and not model.jit_compile:
+        checks = [
+            tf.debugging.Assert(
+                finite_tasks[position],
+                [
+                    f"task {task!r} has a loss or gradient that is not finite. Look for NaN in its labels and in the "
+                    "features, or lower the learning rate; compile(on_nonfinite='skip') passes over such steps."
+                ],
+            )
+            for position, task in enumerate(tasks)
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            optimizer.apply_gradients(zip(updates, variables, strict=True))
+    else:
+        if not optimizer.built:
+            optimizer.build(variables)
+
+        def apply() -> tf.Tensor:
+            optimizer.apply_gradients(zip(updates, variables, strict=True))
+            return tf.zeros([], tf.int64)
+
+        skipped = tf.cond(tf.reduce_all(finite_tasks), apply, lambda: tf.ones([], tf.int64))
+        model.skipped_steps.assign_add(skipped)

@@ -1,0 +1,367 @@
+"""A Keras model whose `fit` balances the gradients of its tasks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_gradcraft import balancing as balancing_methods
+from tf_gradcraft.balancing import Balancer
+from tf_gradcraft.gradients import add_gradients
+from tf_gradcraft.suggestions import unknown_name
+from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
+from tf_gradcraft.training.balancer_state import BalancerState
+from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
+from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
+
+BALANCE_OVER = ("parameters",)
+ON_NONFINITE = ("raise", "skip")
+
+
+class MultiTaskModel(keras.Model):
+    """A Keras model with one named output a task, whose training step balances the tasks' gradients.
+
+    Build it like any `keras.Model`: from `inputs` and `outputs`, or as a subclass with a `call`; the outputs are a dict
+    `{task: tensor}`. Everything else works as in Keras.
+
+    Which variables are shared is found when the training step is traced: a variable that only one task's loss depends
+    on is private to that task and gets its plain gradient; one that two or more depend on is shared and gets the
+    combination that the balancer chooses. `loss_weights` scale the losses before balancing. Regularisation losses are
+    added to the update unbalanced.
+
+    Raises:
+        ValueError: If the outputs are not a dict.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> hidden = keras.layers.Dense(8, activation="relu")(inputs)
+        >>> outputs = {task: keras.layers.Dense(1, activation="sigmoid")(hidden) for task in ("click", "like")}
+        >>> model = MultiTaskModel(inputs=inputs, outputs=outputs)
+        >>> loss = {task: "binary_crossentropy" for task in outputs}
+        >>> model.compile(optimizer="adam", loss=loss, balancing="gradcraft")
+        >>> y = {"click": tf.constant([[0.0], [1.0]]), "like": tf.constant([[1.0], [0.0]])}
+        >>> history = model.fit(tf.ones([2, 4]), y, verbose=0)
+        >>> sorted(history.history)
+        ['click_loss', 'like_loss', 'loss']
+    """
+
+    jit_compile: Any
+
+    def __new__(cls, *args, **kwargs):
+        """Makes a functional model where `inputs` and `outputs` are given."""
+        if cls is MultiTaskModel and is_functional_call(args, kwargs):
+            cls = FunctionalMultiTaskModel
+        return super().__new__(cls)
+
+    def __init__(self, *args, **kwargs):
+        if is_functional_call(args, kwargs):
+            # A user's subclass that calls super().__init__(inputs=..., outputs=...).
+            rebase(type(self), MultiTaskModel, FunctionalMultiTaskModel)
+            FunctionalMultiTaskModel.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        balancing: str | Balancer | None = None,
+        balance_over: str = "parameters",
+        on_nonfinite: str = "raise",
+    ) -> None:
+        """Configures the model for training: as in Keras, and how to balance.
+
+        Args:
+            optimizer: As in Keras.
+            loss: As in Keras. Tasks are the outputs that have a loss.
+            loss_weights: As in Keras; they scale the losses before balancing.
+            metrics: As in Keras. `tf_gradcraft.metrics.AUC` and `GAUC`, given by task, are computed exactly at the end
+                of an evaluation (`evaluate`, and the validation of `fit`); several tasks' values get a mean, such as
+                `auc_mean`.
+            weighted_metrics: As in Keras.
+            run_eagerly: As in Keras.
+            steps_per_execution: As in Keras.
+            jit_compile: As in Keras.
+            auto_scale_loss: As in Keras.
+            balancing: None or `"sum"`: the plain sum of the losses, exactly as in Keras. A method's name (see
+                `tf_gradcraft.balancing.names`), or a `Balancer`.
+            balance_over: `"parameters"`: by the gradients of the shared variables, exact.
+            on_nonfinite: What to do when a task's loss or gradient is not finite: `"raise"` an error that names the
+                task, or `"skip"` the step and count it in `skipped_steps`. Compiled by XLA, where nothing can be
+                raised, such steps are always skipped; `fit` then warns. With a loss-scaling optimizer (mixed float16)
+                the optimizer itself skips them.
+
+        Raises:
+            ValueError: If a name is not known, or there are fewer than two tasks to balance.
+        """
+        if balance_over not in BALANCE_OVER:
+            raise ValueError(unknown_name("balance_over", balance_over, BALANCE_OVER))
+        if on_nonfinite not in ON_NONFINITE:
+            raise ValueError(unknown_name("on_nonfinite", on_nonfinite, ON_NONFINITE))
+        balancer = _as_balancer(balancing)
+        loss = self.default_losses() if loss is None else loss
+        metrics = self.default_metrics() if metrics is None else metrics
+        keras_metrics, exact = split_exact(metrics)
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=keras_metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        tasks = self._tasks_of(loss)
+        if balancer is not None and tasks is not None:
+            if len(tasks) < 2:
+                raise ValueError(f"balancing needs two or more tasks with a loss, this model has {tasks}")
+            balancer = balancer.for_tasks(tasks)
+        self._balancer = balancer
+        self._balance_over = balance_over
+        self.on_nonfinite = on_nonfinite
+        self._user_metrics = (metrics,)  # in a tuple, so that Keras does not track them as its own
+        self._exact_metrics = ExactMetrics(exact)
+        if not hasattr(self, "_balancer_state"):
+            self._balancer_state = BalancerState()
+            self.skipped_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="skipped_steps")
+        elif balancer is not None:
+            self._balancer_state.variables_by_name = {}
+
+    @property
+    def balancing(self) -> Balancer | None:
+        """The balancer that `compile` was given; None for the plain sum."""
+        return getattr(self, "_balancer", None)
+
+    def default_losses(self) -> Any:
+        """Returns what `compile` takes for `loss` when it is not given."""
+        return None
+
+    def default_metrics(self) -> Any:
+        """Returns what `compile` takes for `metrics` when they are not given."""
+        return None
+
+    def compute_task_losses(
+        self, x: Any, y: Any, y_pred: Mapping[str, tf.Tensor], sample_weight: Any = None, training: bool = True
+    ) -> dict[str, tf.Tensor]:
+        """Returns each task's loss, scaled by `loss_weights`; regularisation losses are not among them.
+
+        A subclass may override it; the losses are then what it returns.
+
+        Args:
+            x: Inputs of the batch.
+            y: `{task: labels}`.
+            y_pred: `{task: predictions}`.
+            sample_weight: None, one weight a row, or `{task: weights}`.
+            training: Whether this is a training step.
+
+        Returns:
+            `{task: scalar}` in the order of the model's outputs.
+
+        Raises:
+            ValueError: If the outputs are not named, or fewer than two tasks have a loss.
+        """
+        compiled = self._compile_loss
+        if not isinstance(y_pred, Mapping):
+            raise ValueError(f"outputs must be a dict {{task: tensor}} to be balanced, got {type(y_pred).__name__}")
+        if compiled is None:
+            raise ValueError("no loss: give compile() a loss for each task, such as loss={'click': ...}")
+        if not compiled.built:
+            compiled.build(y, y_pred)
+        # Keras adds the losses up before it returns them; this reads them one by one, and updates the same trackers.
+        losses = {}
+        trackers = compiled.metrics or [None]
+        for (path, loss, weight, _), tracker in zip(compiled._flat_losses, trackers, strict=True):
+            task = path[0]
+            value = loss(y[task], y_pred[task], _of_task(sample_weight, task))
+            if tracker is not None:
+                tracker.update_state(value * _num_replicas(), sample_weight=tf.shape(y_pred[task])[0])
+            losses[task] = value if weight is None else value * weight
+        return {task: losses[task] for task in y_pred if task in losses}
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of `fit`: forward, per-task gradients, balanced update."""
+        x, y, sample_weight = self._unpack(data)
+        if self._balancer is None:
+            return super().train_step((x, y, sample_weight))
+
+        with tf.GradientTape(persistent=True) as tape:
+            y_pred = self(x, training=True) if self._call_has_training_arg else self(x)
+            losses = self.compute_task_losses(x, y, y_pred, sample_weight, training=True)
+            extra = tf.add_n([tf.reduce_sum(loss) for loss in self.losses]) / _num_replicas() if self.losses else None
+            scaled = {task: self.optimizer.scale_loss(loss) for task, loss in losses.items()}
+            scaled_extra = None if extra is None else self.optimizer.scale_loss(extra)
+            total = tf.add_n(list(losses.values())) + (0.0 if extra is None else tf.cast(extra, tf.float32))
+        self._loss_tracker.update_state(total * _num_replicas(), sample_weight=_batch_size(x))
+
+        if len(losses) < 2:
+            raise ValueError(f"balancing needs two or more tasks with a loss, this model has {list(losses)}")
+        variables = self.trainable_variables
+        balanced = balance_gradients(
+            tape,
+            balancer=self._balancer.for_tasks(list(losses)),
+            balancer_state=self._balancer_state,
+            losses=losses,
+            scaled_losses=scaled,
+            loss_scale=self.optimizer.scale_loss(tf.ones([])),
+            variables=variables,
+        )
+        updates = balanced.updates
+        if scaled_extra is not None:
+            updates = list(map(add_gradients, updates, tape.gradient(scaled_extra, variables)))
+        del tape
+        apply_if_finite(self, updates, variables, list(losses), balanced.finite_tasks)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of `evaluate`."""
+        x, y, sample_weight = self._unpack(data)
+        y_pred = self(x, training=False) if self._call_has_training_arg else self(x)
+        loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        self._loss_tracker.update_state(loss * _num_replicas(), sample_weight=_batch_size(x))
+        self._exact_metrics.update(x, y, y_pred, sample_weight)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """See Keras. Exact metrics grow with the data, which XLA can't compile: with them, evaluation runs without."""
+        compiled = self.jit_compile
+        if self._exact_metrics:
+            self.jit_compile = False
+        try:
+            return super().make_test_function(force)
+        finally:
+            self.jit_compile = compiled
+
+    def evaluate(self, *args: Any, return_dict: bool = False, **kwargs: Any) -> Any:
+        """See Keras; the values of exact metrics, and their means over tasks, stand beside the others."""
+        exact = getattr(self, "_exact_metrics", None)
+        if not exact:
+            return super().evaluate(*args, return_dict=return_dict, **kwargs)
+        exact.reset()
+        logs = super().evaluate(*args, return_dict=True, **kwargs)
+        logs |= exact.result()
+        exact.reset()
+        return logs if return_dict else list(logs.values())
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """See Keras; warns at the end if steps were skipped because of values that are not finite."""
+        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
+            # A data set shuffles itself; Keras warns of its own default otherwise.
+            kwargs.setdefault("shuffle", False)
+        before = int(self.skipped_steps) if hasattr(self, "skipped_steps") else 0
+        history = super().fit(*args, **kwargs)
+        if skipped := int(self.skipped_steps) - before:
+            warnings.warn(
+                f"{skipped} training steps were skipped: a task's loss or gradient was not finite. Look for NaN in "
+                "labels and features, or lower the learning rate.",
+                stacklevel=2,
+            )
+        return history
+
+    def save_own_variables(self, store: Any) -> None:
+        """See Keras; the balancer's state is saved with the model."""
+        super().save_own_variables(store)
+        if self.balancing is not None:
+            self._balancer_state.save(store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """See Keras; the balancer's state is read with the model."""
+        state = self._balancer_state if self.balancing is not None else BalancerState()
+        super().load_own_variables(state.load(store))
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """See Keras."""
+        config = super().get_compile_config()
+        if config:
+            config |= keras.saving.serialize_keras_object(
+                {
+                    "metrics": self._user_metrics[0],
+                    "balancing": self._balancer,
+                    "balance_over": self._balance_over,
+                    "on_nonfinite": self.on_nonfinite,
+                }
+            )
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """See Keras."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _tasks_of(self, loss: Any) -> list[str] | None:
+        """Returns the outputs that have a loss, or None if they are not known before the first call."""
+        if not isinstance(loss, Mapping):
+            return None
+        return [task for task, of_task in loss.items() if of_task is not None]
+
+    def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
+        """Returns inputs, labels and weights; of labels and weights by task those of the model's outputs."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = getattr(self, "output_names", None)
+        if outputs and isinstance(y, Mapping) and set(outputs) < set(y):
+            y = {task: y[task] for task in outputs}
+        if outputs and isinstance(sample_weight, Mapping) and set(outputs) < set(sample_weight):
+            sample_weight = {task: sample_weight[task] for task in outputs}
+        return x, y, sample_weight
+
+
+@keras.saving.register_keras_serializable("tf_gradcraft")
+class FunctionalMultiTaskModel(MultiTaskModel, Functional):
+    """A `MultiTaskModel` built from `inputs` and `outputs`; made by `MultiTaskModel(inputs=..., outputs=...)`."""
+
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        if not isinstance(outputs, Mapping):
+            raise ValueError(
+                f"MultiTaskModel needs named outputs, a dict {{task: tensor}}; got {type(outputs).__name__}. "
+                "Write outputs={'click': ..., 'like': ...}"
+            )
+        Functional.__init__(self, inputs, dict(outputs), name=name, **kwargs)
+        # Losses and metrics go by the names of the tasks, whatever the output layers are called.
+        self.output_names = keras.tree.flatten({task: task for task in outputs})
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """See Keras. Columns of a batch that are no input of the model, such as the group key, are passed over."""
+        if isinstance(inputs, Mapping) and isinstance(self._inputs_struct, Mapping):
+            if missing := sorted(set(self._inputs_struct) - set(inputs)):
+                raise ValueError(f"the batch lacks these inputs of the model: {', '.join(missing)}")
+            inputs = {name: inputs[name] for name in self._inputs_struct}
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+
+for _name in balancing_methods.names():
+    keras.saving.register_keras_serializable("tf_gradcraft")(type(balancing_methods.get(_name)))
+
+
+def _as_balancer(balancing: str | Balancer | None) -> Balancer | None:
+    """Returns the balancer, or None where the plain sum of the losses is meant."""
+    if isinstance(balancing, str):
+        balancing = balancing_methods.get(balancing)
+    if balancing is not None and not isinstance(balancing, Balancer):
+        raise ValueError(f"balancing must be None, a method's name or a Balancer, got {balancing!r}")
+    return None if isinstance(balancing, balancing_methods.Sum) else balancing
+
+
+def _of_task(by_task: Any, task: str) -> Any:
+    return by_task.get(task) if isinstance(by_task, Mapping) else by_task
+
+
+def _num_replicas() -> int:
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _batch_size(x: Any) -> tf.Tensor:
+    return tf.shape(tf.nest.flatten(x)[0])[0]

@@ -1,0 +1,38 @@
+# Both commands work on a fresh clone with Python 3.11, pip, make and git, and can be run again at once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# Test processes share the cores, so each keeps to one thread.
+TEST := TF_CPP_MIN_LOG_LEVEL=3 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: demo test lint format clean
+
+demo: $(INSTALLED)
+	$(BIN)/tf-gradcraft demo --out demo
+
+test: $(INSTALLED)
+	@echo "== tests (and doctests of every public name)"
+	$(TEST) -n 2 --dist loadfile tests
+	$(TEST) -q --doctest-modules --pyargs tf_gradcraft tf_gradcraft.data_pipelines tf_gradcraft.models
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The type checker does not see how setup.cfg maps the folders, so it gets a tree of links that looks as installed.
+	@rm -rf build/typed && mkdir -p build/typed
+	@cp -rs $(CURDIR)/tf_gradcraft build/typed/ && cp -rs $(CURDIR)/data_pipelines $(CURDIR)/models build/typed/tf_gradcraft/
+	cd build/typed && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@echo "== installing into $(VENV) (a few minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev,test]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,59 @@
+"""`tf-gradcraft export`: a run's model for TensorFlow Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tf_gradcraft.cli.application import help_text
+from tf_gradcraft.cli.console import Steps, results
+from tf_gradcraft.cli.runs import read_run
+from tf_gradcraft.cli.tensorflow import import_quietly
+
+EPILOG = """[bold]Example[/bold]: writes export/ranker/1, the next time export/ranker/2
+
+tf-gradcraft export runs/gradcraft export/ranker"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(help=help_text(export), epilog=EPILOG)(export)
+
+
+def export(
+    ctx: typer.Context,
+    run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
+    directory: Annotated[Path, typer.Argument(help="Where the versions of the served model are.")],
+    version: Annotated[
+        int | None, typer.Option(help="Number of the version, from 1. Default: one more than the largest there.")
+    ] = None,
+) -> None:
+    """Export a run's model as a SavedModel that takes raw features: ids and strings as in the logs.
+
+    The signature serving_default has one named input a raw feature, of shape [None] (rows), and one named output a
+    task, the predicted probability. The version appears when it is complete, and an existing one is never replaced,
+    so a model server may watch the directory meanwhile.
+    """
+    opened = read_run(run)
+    with Steps() as step:
+        step("loading TensorFlow")
+        import_quietly(ctx)
+        from tf_gradcraft import serving
+        from tf_gradcraft.models.loading import load_model
+
+        step(f"reading {opened.model_file}")
+        model = load_model(opened.model_file)
+        step(f"writing a version into {directory}")
+        path = serving.export(model, directory, version=version)
+    table = Table(title=f"{path}: signature serving_default", title_justify="left")
+    for column in ("", "name", "dtype"):
+        table.add_column(column)
+    raw = [feature for feature in model.schema.features if feature.raw]
+    for number, feature in enumerate(raw, 1):
+        table.add_row("input", feature.name, feature.dtype, end_section=number == len(raw))
+    for task in model.schema.task_names:
+        table.add_row("output", task, "float32")
+    results.print(table)

@@ -1,0 +1,52 @@
+"""Reading option values that have a form of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def parse_names(text: str | None) -> list[str] | None:
+    """Returns the names in a list with commas; None for None.
+
+    Raises:
+        ValueError: If no name is in it, or one stands there twice.
+
+    Example:
+        >>> parse_names("click, like")
+        ['click', 'like']
+    """
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"{text!r} holds no name; write names with commas between them, such as click,like")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} stands twice in {text!r}; name each once")
+    return names
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, Any]:
+    """Returns settings given as `name=value`; a value is read as JSON where it is JSON, else taken as text.
+
+    Raises:
+        ValueError: If an item has another form, or a name is given twice.
+
+    Example:
+        >>> parse_settings(["tau=0.1", "strategy=C", "target=click"])
+        {'tau': 0.1, 'strategy': 'C', 'target': 'click'}
+    """
+    settings: dict[str, Any] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise ValueError(f"--set {item!r} has no value; write name=value, such as --set tau=0.1")
+        if name in settings:
+            raise ValueError(f"--set {name} is given twice; give it once")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings

@@ -1,0 +1,37 @@
+"""Importing TensorFlow without the noise of its C++ parts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+
+import typer
+
+
+def import_quietly(ctx: typer.Context) -> None:
+    """Imports TensorFlow and Keras; what their libraries log meanwhile is shown only with `--debug`, or if they fail.
+
+    Only the command does this: the library leaves logging to its users.
+
+    Args:
+        ctx: The context of the command.
+    """
+    if "keras" in sys.modules or ctx.find_root().params.get("debug"):
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The first messages are written before that variable is looked at, straight to the file descriptor.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        except BaseException:
+            log.seek(0)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,99 @@
+"""`tf-gradcraft train`: a prepared folder to a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tf_gradcraft.cli.application import help_text
+from tf_gradcraft.cli.console import Steps, results
+from tf_gradcraft.cli.options import parse_names, parse_settings
+from tf_gradcraft.cli.runs import TrainConfig, check_place, new_run
+from tf_gradcraft.cli.tables import metrics_table
+from tf_gradcraft.cli.tensorflow import import_quietly
+
+EPILOG = """[bold]Examples[/bold]
+
+tf-gradcraft train prepared/kuairand --model ple --balancing gradcraft --set tau=0.1 --out runs/gradcraft
+
+tf-gradcraft train prepared/kuairand --balancing metabalance --set target=like --set relax=0.9 --out runs/like
+
+tf-gradcraft train prepared/kuairand --balancing sum --out runs/sum"""
+
+DEFAULTS = TrainConfig(prepared="")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(help=help_text(train), epilog=EPILOG)(train)
+
+
+def train(
+    ctx: typer.Context,
+    prepared: Annotated[Path, typer.Argument(help="A folder that `prepare` wrote.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    model: Annotated[str, typer.Option(help="ple, mmoe or shared_bottom.")] = DEFAULTS.model,
+    balancing: Annotated[
+        str,
+        typer.Option(
+            help="How task gradients are balanced: gradcraft, metabalance, pcgrad, mean, or sum (the plain sum "
+            "of the losses). A wrong name lists all."
+        ),
+    ] = DEFAULTS.balancing,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A hyper-parameter of the method, such as tau=0.1; repeatable. A wrong name lists all.",
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Most passes over the training part.")] = DEFAULTS.epochs,
+    patience: Annotated[
+        int, typer.Option(help="Stop after so many epochs without a better mean AUC on the valid part.")
+    ] = DEFAULTS.patience,
+    batch_size: Annotated[int, typer.Option(help="Rows a training step.")] = DEFAULTS.batch_size,
+    learning_rate: Annotated[float, typer.Option(help="Step size of LazyAdam.")] = DEFAULTS.learning_rate,
+    embedding_dim: Annotated[int, typer.Option(help="Length of an embedding.")] = 16,
+    dropout: Annotated[float, typer.Option(help="Share of units dropped in experts and towers, in [0, 1).")] = 0.2,
+    l2: Annotated[float, typer.Option(help="Factor of the L2 penalty on kernels and looked-up embedding rows.")] = 0.0,
+    tasks: Annotated[
+        str | None, typer.Option(help="Train only these tasks, in this order, such as click,like. Default: all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, dropout and the order of the rows.")] = DEFAULTS.seed,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
+) -> None:
+    """Train a model on a prepared folder and keep its best epoch, by mean AUC on the valid part.
+
+    Writes the run folder: config.json (all options and versions), history.json (values by epoch), metrics.json (valid
+    part, best epoch) and model.keras. The test part is not looked at. The folder appears when training is complete;
+    until then, and on any error, what was there stays as it was.
+    """
+    config = TrainConfig(
+        prepared=str(prepared.resolve()),
+        model=model,
+        balancing=balancing,
+        balancing_settings=parse_settings(settings or []),
+        tasks=parse_names(tasks),
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        model_settings={"embedding_dim": embedding_dim, "dropout": dropout, "l2": l2},
+        seed=seed,
+    )
+    check_place(out, overwrite)
+    with Steps() as step:
+        step("loading TensorFlow")
+        import_quietly(ctx)
+        from tf_gradcraft.cli.training import open_training, train_model, write_run
+
+        step(f"opening {prepared}")
+        job = open_training(config)
+    with new_run(out, overwrite) as folder:
+        trained = train_model(job)
+        write_run(folder, job, trained)
+    results.print(metrics_table(f"{out}: valid part, epoch {trained.epoch}", trained.metrics, job.schema.task_names))
+    results.print(f"Next: tf-gradcraft evaluate {out}", soft_wrap=True)

@@ -1,0 +1,138 @@
+"""Training one model as a configuration says, and writing its run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tf_gradcraft
+from tf_gradcraft import balancing, models, optimizers
+from tf_gradcraft.cli.epochs import EpochLines
+from tf_gradcraft.cli.runs import (
+    CONFIG_FILE,
+    FORMAT,
+    HISTORY_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    TrainConfig,
+    write_json,
+)
+from tf_gradcraft.data_pipelines import PreparedData, Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A training whose every name was checked: configuration, data, schema of the chosen tasks, class, balancer."""
+
+    config: TrainConfig
+    data: PreparedData
+    schema: Schema
+    model_class: Any
+    balancer: balancing.Balancer
+
+    @property
+    def monitor(self) -> str:
+        """Name of the value that decides which epoch is kept."""
+        tasks = self.schema.task_names
+        return "val_auc_mean" if len(tasks) > 1 else f"val_{tasks[0]}_auc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model with the weights of its best epoch (from 1), the history, its validation metrics, and seconds."""
+
+    model: Any
+    history: dict[str, list[float]]
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+def open_training(config: TrainConfig) -> Job:
+    """Checks all names of a configuration and opens the prepared folder, without loading its rows.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If a model, method, hyper-parameter or task is not known, or a validation AUC would be undefined.
+    """
+    model_class = models.get(config.model)
+    try:
+        balancer = balancing.get(config.balancing, **config.balancing_settings)
+    except TypeError as error:
+        raise ValueError(f"balancing {config.balancing!r}: a --set has a value of the wrong type ({error})") from error
+    data = PreparedData(config.prepared)
+    schema = data.schema.select(tasks=config.tasks)
+    balancer.for_tasks(schema.task_names)
+    for task in schema.task_names:
+        if (rate := data.manifest["label_rates"]["valid"][task]) in (0, 1):
+            raise ValueError(
+                f"{data.folder}: all labels of {task!r} in the valid part are {rate:.0f}, so its AUC is not defined; "
+                "leave it out with --tasks, or prepare another split"
+            )
+    return Job(config, data, schema, model_class, balancer)
+
+
+def train_model(job: Job) -> Trained:
+    """Trains with LazyAdam until the mean AUC on the valid part stops growing; returns the best epoch's model."""
+    config = job.config
+    keras.utils.set_random_seed(config.seed)
+    train, valid, _ = job.data.load(config.batch_size, seed=config.seed, tasks=job.schema.task_names)
+    model = job.model_class(job.schema, **config.model_settings)
+    several = len(job.schema.tasks) > 1
+    model.compile(optimizer=optimizers.LazyAdam(config.learning_rate), balancing=job.balancer if several else None)
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=job.monitor, mode="max", patience=config.patience, restore_best_weights=True
+    )
+    start = time.perf_counter()
+    fitted = model.fit(
+        train,
+        validation_data=valid,
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=[stopping, EpochLines(job.monitor)],
+    )
+    seconds = time.perf_counter() - start
+    history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
+    values = history[job.monitor]
+    if not any(map(math.isfinite, values)):
+        raise ValueError(f"{job.monitor} was not finite in any epoch; look for NaN, or lower --learning-rate")
+    best = int(np.nanargmax(values))
+    metrics = {name.removeprefix("val_"): of[best] for name, of in history.items() if name.startswith("val_")}
+    return Trained(model, history, best + 1, metrics, seconds)
+
+
+def write_run(folder: Path, job: Job, trained: Trained) -> None:
+    """Writes the files of a run into a folder, see `tf_gradcraft.cli.runs`."""
+    manifest = job.data.manifest
+    config = {
+        "format": FORMAT,
+        **dataclasses.asdict(job.config),
+        "optimizer": trained.model.optimizer.get_config(),
+        "monitor": job.monitor,
+        "data": {name: manifest[name] for name in ("dataset", "arguments", "inputs", "rows")},
+        "versions": versions(),
+    }
+    write_json(folder / CONFIG_FILE, config)
+    write_json(folder / HISTORY_FILE, trained.history)
+    described = {"split": "valid", "epoch": trained.epoch, "seconds": round(trained.seconds, 2)}
+    write_json(folder / METRICS_FILE, {**described, "metrics": trained.metrics})
+    trained.model.save(folder / MODEL_FILE)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what a training depends on.
+
+    Example:
+        >>> sorted(versions())
+        ['keras', 'numpy', 'python', 'tensorflow', 'tf_gradcraft']
+    """
+    modules = {"tf_gradcraft": tf_gradcraft, "tensorflow": tf, "keras": keras, "numpy": np}
+    return {name: module.__version__ for name, module in modules.items()} | {"python": platform.python_version()}

@@ -1,6 +1,7 @@
 """The gradient engine: per-task gradients, their Gram matrix and their weighted combination. Knows no method."""
 
 from tf_gradcraft.gradients.parts import Parts, assign_parts
+from tf_gradcraft.gradients.replicas import replica_count, sum_over_replicas
 from tf_gradcraft.gradients.rows import add_gradients, sum_duplicate_rows
 from tf_gradcraft.gradients.task_gradients import TaskGradients, task_gradients
 from tf_gradcraft.gradients.weighted import weighted_gradients
@@ -10,7 +11,9 @@ __all__ = [
     "TaskGradients",
     "add_gradients",
     "assign_parts",
+    "replica_count",
     "sum_duplicate_rows",
+    "sum_over_replicas",
     "task_gradients",
     "weighted_gradients",
 ]

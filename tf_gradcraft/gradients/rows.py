@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+# TensorFlow has no public way to ask whether a function is being compiled by XLA.
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
 
 def sum_duplicate_rows(slices: tf.IndexedSlices) -> tf.IndexedSlices:
     """Returns the same sparse gradient with each index once, its rows added up.
@@ -46,7 +49,7 @@ def unify_rows(task_slices: Sequence[tf.IndexedSlices]) -> tuple[tf.Tensor, list
             found = len(distinct)
             distinct.append(slices.indices)
         which.append(found)
-    unique, positions = tf.unique(tf.concat(distinct, axis=0) if len(distinct) > 1 else distinct[0])
+    unique, positions = _unique(tf.concat(distinct, axis=0) if len(distinct) > 1 else distinct[0])
     lengths = [tf.size(indices) for indices in distinct]
     positions_of = tf.split(positions, lengths) if len(distinct) > 1 else [positions]
     count = tf.size(unique)
@@ -55,6 +58,22 @@ def unify_rows(task_slices: Sequence[tf.IndexedSlices]) -> tuple[tf.Tensor, list
         for slices, group in zip(task_slices, which, strict=True)
     ]
     return unique, rows
+
+
+def _unique(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the different indices [U], and for each of the given [N] where it stands among them [N].
+
+    Under XLA U = N, so that shapes stay static (XLA counts the padding of a result of `tf.unique` as indices when that is
+    made unique once more). What fills up is the lowest integer: lookups clamp it, writes pass it over.
+    """
+    if tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return tf.unique(indices)
+    order = tf.argsort(indices)
+    ascending = tf.gather(indices, order)
+    starts = tf.concat([tf.zeros_like(ascending[:1]), tf.cast(ascending[1:] != ascending[:-1], indices.dtype)], axis=0)
+    segments = tf.cast(tf.cumsum(starts), tf.int32)
+    unique = tf.math.unsorted_segment_max(ascending, segments, tf.size(indices))
+    return unique, tf.gather(segments, tf.argsort(order))
 
 
 def scale_gradient(gradient: tf.Tensor | tf.IndexedSlices, factor: tf.Tensor) -> tf.Tensor | tf.IndexedSlices:

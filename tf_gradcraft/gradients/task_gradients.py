@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_gradcraft.gradients.parts import Parts, assign_parts
+from tf_gradcraft.gradients.replicas import gather_rows, replica_count, sum_over_replicas
 from tf_gradcraft.gradients.rows import unify_rows
 
 Gradient: TypeAlias = Any
@@ -141,9 +142,10 @@ class _SharedGradient:
         self._dense_shape = None
         if all(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
             self._dense_shape = gradients[0].dense_shape
-            self._indices, gradients = unify_rows(gradients)
+            self._indices, gradients = gather_rows(*unify_rows(gradients))
         # A dense gradient among sparse ones (a table that is also a matrix) has the table's size already.
-        self._stacked = tf.stack([tf.convert_to_tensor(gradient) for gradient in gradients])
+        stacked = tf.stack([tf.convert_to_tensor(gradient) for gradient in gradients])
+        self._stacked = stacked if self._indices is not None else sum_over_replicas(stacked)
 
     def gram(self) -> tf.Tensor:
         flat = tf.cast(tf.reshape(self._stacked, [len(self._touching), -1]), tf.float64)
@@ -156,7 +158,9 @@ class _SharedGradient:
     def combine(self, weights: tf.Tensor) -> Gradient:
         if len(self._touching) < self._num_tasks:
             weights = tf.gather(weights, self._touching)
-        combined = tf.tensordot(tf.cast(weights, self._stacked.dtype), self._stacked, 1)
+        # The optimizer adds the replicas' updates up, and here each replica has that of all.
+        weights = tf.cast(weights / replica_count(), self._stacked.dtype)
+        combined = tf.tensordot(weights, self._stacked, 1)
         if self._indices is None:
             return combined
         return tf.IndexedSlices(combined, self._indices, self._dense_shape)

@@ -49,6 +49,14 @@ class RowBuffer(tf.Module):
         self._count.assign(0)
 
 
+def _of_all_replicas(column: tf.Tensor) -> tf.Tensor:
+    """Returns the rows [n] of all replicas of a `tf.distribute` strategy: each keeps them all."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return column
+    return context.all_gather(column, axis=0)
+
+
 class ExactMetric(keras.metrics.Metric):
     """A metric that keeps labels and predictions of every row and looks at them together.
 
@@ -96,7 +104,7 @@ class ExactMetric(keras.metrics.Metric):
         columns = {name: tf.reshape(column, [-1]) for name, column in columns.items()}
         kept = columns["weights"] != 0
         for name, column in columns.items():
-            self._buffers[name].append(tf.boolean_mask(column, kept))
+            self._buffers[name].append(_of_all_replicas(tf.boolean_mask(column, kept)))
 
     def reset_state(self) -> None:
         """Forgets all rows."""

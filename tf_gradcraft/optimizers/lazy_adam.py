@@ -56,12 +56,19 @@ class LazyAdam(keras.optimizers.Adam):
             raise ValueError("LazyAdam has no amsgrad: its maximum would have to run over whole tables")
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=name, **kwargs)
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Applies gradients; rows that stand several times are added up before anything looks at them (clipping does)."""
+        grads = [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable and its slots."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        gradient = sum_duplicate_rows(gradient)
+        if self._distribution_strategy.num_replicas_in_sync > 1:
+            # The replicas' rows have been put together since `apply`.
+            gradient = sum_duplicate_rows(gradient)
         ids, rows = gradient.indices, tf.cast(gradient.values, variable.dtype)
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index].value, self._velocities[index].value

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tf_gradcraft.balancing import Balancer
-from tf_gradcraft.gradients import task_gradients, weighted_gradients
+from tf_gradcraft.gradients import sum_over_replicas, task_gradients, weighted_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
 
 
@@ -46,7 +46,7 @@ def balance_gradients(
         loss_scale: The factor of a loss-scaling optimizer, else 1.
         variables: The trainable variables.
     """
-    values = tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()])
+    values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()]))
     finite_tasks = tf.math.is_finite(values)
     # For a method that looks at losses alone these gradients only tell shared from private variables, when the graph
     # is built: nothing uses their values, so the compiled step does not compute them.
@@ -102,9 +102,6 @@ def apply_if_finite(
         with tf.control_dependencies([check for check in checks if check is not None]):
             optimizer.apply_gradients(zip(updates, variables, strict=True))
     else:
-        if not optimizer.built:
-            optimizer.build(variables)
-
         def apply() -> tf.Tensor:
             optimizer.apply_gradients(zip(updates, variables, strict=True))
             return tf.zeros([], tf.int64)

@@ -56,7 +56,8 @@ class BalancerState(tf.Module):
 
     def _make(self, values: Mapping[str, Any]) -> None:
         aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.variables_by_name = {
-            name: tf.Variable(value, trainable=False, name=name, aggregation=aggregation)
-            for name, value in values.items()
-        }
+        if self.variables_by_name:
+            self.variables_by_name = {}
+        # Put into the dict that is there: a restored checkpoint waits for its variables.
+        for name, value in values.items():
+            self.variables_by_name[name] = tf.Variable(value, trainable=False, name=name, aggregation=aggregation)

@@ -19,9 +19,12 @@ class ExactMetrics:
 
     Args:
         metrics: `{task: [metric, ...]}`.
+        given: The `metrics` argument of `compile` that they were taken from. It is kept here, out of sight of Keras,
+            which would take the metrics in it for its own.
     """
 
-    def __init__(self, metrics: Mapping[str, list[ExactMetric]]) -> None:
+    def __init__(self, metrics: Mapping[str, list[ExactMetric]], given: Any = None) -> None:
+        self.given = given
         self._metrics = {task: list(of_task) for task, of_task in metrics.items() if of_task}
 
     def __bool__(self) -> bool:

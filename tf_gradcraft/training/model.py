@@ -133,8 +133,7 @@ class MultiTaskModel(keras.Model):
         self._balancer = balancer
         self._balance_over = balance_over
         self.on_nonfinite = on_nonfinite
-        self._user_metrics = (metrics,)  # in a tuple, so that Keras does not track them as its own
-        self._exact_metrics = ExactMetrics(exact)
+        self._exact_metrics = ExactMetrics(exact, given=metrics)
         if not hasattr(self, "_balancer_state"):
             self._balancer_state = BalancerState()
             self.skipped_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="skipped_steps")
@@ -235,6 +234,18 @@ class MultiTaskModel(keras.Model):
         self._exact_metrics.update(x, y, y_pred, sample_weight)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """See Keras. What the first step would make is made before, else that step would be traced twice."""
+        if self.built and self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        outputs = getattr(self, "_outputs_struct", None)
+        losses = self._compile_loss
+        if losses is not None and not losses.built and self._tasks_of(self.loss) == list(outputs or ()):
+            with self.distribute_strategy.scope():
+                losses.build(outputs, outputs)
+        return super().make_train_function(force)
+
     def make_test_function(self, force: bool = False) -> Any:
         """See Keras. Exact metrics grow with the data, which XLA can't compile: with them, evaluation runs without."""
         compiled = self.jit_compile
@@ -261,9 +272,9 @@ class MultiTaskModel(keras.Model):
         if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
             # A data set shuffles itself; Keras warns of its own default otherwise.
             kwargs.setdefault("shuffle", False)
-        before = int(self.skipped_steps) if hasattr(self, "skipped_steps") else 0
+        before = int(self.skipped_steps.numpy()) if hasattr(self, "skipped_steps") else 0
         history = super().fit(*args, **kwargs)
-        if skipped := int(self.skipped_steps) - before:
+        if skipped := int(self.skipped_steps.numpy()) - before:
             warnings.warn(
                 f"{skipped} training steps were skipped: a task's loss or gradient was not finite. Look for NaN in "
                 "labels and features, or lower the learning rate.",
@@ -288,7 +299,7 @@ class MultiTaskModel(keras.Model):
         if config:
             config |= keras.saving.serialize_keras_object(
                 {
-                    "metrics": self._user_metrics[0],
+                    "metrics": self._exact_metrics.given,
                     "balancing": self._balancer,
                     "balance_over": self._balance_over,
                     "on_nonfinite": self.on_nonfinite,

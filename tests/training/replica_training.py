@@ -1,0 +1,64 @@
+"""Trains on one device and on two replicas from equal weights, and prints how the two compare (a program of its own:
+logical devices must be made before TensorFlow starts)."""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import keras  # noqa: E402
+
+import tf_gradcraft as gc  # noqa: E402
+
+TASKS = ("click", "like", "follow")
+
+
+def build(balancing):
+    keras.utils.set_random_seed(3)
+    user, context = keras.Input((), dtype="int32", name="user"), keras.Input((4,), name="context")
+    hidden = keras.layers.Concatenate()([keras.layers.Embedding(50, 8)(user), context])
+    hidden = keras.layers.Dense(16, activation="relu", kernel_regularizer="l2")(hidden)
+    outputs = {task: keras.layers.Dense(1, activation="sigmoid", name=task)(hidden) for task in TASKS}
+    model = gc.MultiTaskModel(inputs={"user": user, "context": context}, outputs=outputs)
+    model.compile(
+        optimizer=gc.optimizers.LazyAdam(1e-2),
+        loss=dict.fromkeys(TASKS, "binary_crossentropy"),
+        metrics={task: [gc.metrics.AUC(), gc.metrics.GAUC("user")] for task in TASKS},
+        balancing=balancing,
+    )
+    return model
+
+
+def main():
+    random = np.random.default_rng(0)
+    x = {"user": random.integers(0, 50, 256), "context": random.normal(size=(256, 4)).astype("float32")}
+    y = {task: random.integers(0, 2, (256, 1)).astype("float32") for task in TASKS}
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(64)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for balancing in sys.argv[1:]:
+        one = build(balancing)
+        one.fit(data, epochs=2, verbose=0)
+        with strategy.scope():
+            two = build(balancing)
+        two.fit(data, epochs=2, verbose=0)
+
+        def distance(a, b):
+            return max(float(np.abs(u - v).max()) for u, v in zip(a.get_weights(), b.get_weights(), strict=True))
+
+        logs = [model.evaluate(data, return_dict=True, verbose=0) for model in (one, two)]
+        report = {
+            "balancing": balancing,
+            "replicas": strategy.num_replicas_in_sync,
+            "moved": distance(one, build(balancing)),
+            "weights": distance(one, two),
+            "metrics": max(abs(logs[0][name] - logs[1][name]) for name in logs[0]),
+        }
+        print(json.dumps(report), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+METHODS = ("sum", "gradcraft", "metabalance")
+
+
+def test_two_replicas_train_and_evaluate_as_one_device_does():
+    script = Path(__file__).with_name("replica_training.py")
+    run = subprocess.run([sys.executable, str(script), *METHODS], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    reports = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    assert [report["balancing"] for report in reports] == list(METHODS)
+    for report in reports:
+        assert report["replicas"] == 2
+        assert report["moved"] > 1e-2
+        assert report["weights"] < 1e-5
+        assert report["metrics"] < 1e-5

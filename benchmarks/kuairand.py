@@ -2,8 +2,8 @@
 
 `python benchmarks/kuairand.py prepared/kuairand runs --method sum --method gradcraft,tau=0.3 --seeds 1 2 3`
 
-Each run is a process of its own (`tf-gradcraft train`, then `evaluate`); runs that are there already are not repeated
-so an interrupted benchmark goes on where it stopped. Early stopping looks at the valid part, the table at the test part.
+Each run is a process (`tf-gradcraft train`, then `evaluate`); a run that is there already is not repeated, so
+an interrupted benchmark goes on where it stopped. Early stopping looks at the valid part, the table at the test part.
 """
 
 import argparse

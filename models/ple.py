@@ -16,10 +16,10 @@ from tf_gradcraft.models.schema_model import SchemaModel, as_schema
 class PLE(SchemaModel):
     """Progressive layered extraction.
 
-    Tang et al., RecSys 2020, see `GateControl`. Shared: embeddings, shared experts, and below the last level all
-    experts and gates (their outputs reach every task through the shared gate). Private: the last level's specific
-    experts and gates, and the towers. The defaults are those of the GradCraft paper: one level, one shared expert and
-    one of each task, experts 256-128-64, towers 32-16.
+    Tang et al., RecSys 2020, see `GateControl`. Shared: embeddings and shared experts; below the last level all experts
+    and the shared gate; below the last but one also the tasks' gates, whose outputs reach the other tasks through the
+    next level's shared gate. Private: everything else of a task, and its tower. The defaults are those of the GradCraft
+    paper: one level, one shared expert and one of each task, experts 256-128-64, towers 32-16.
 
     Args:
         schema: The schema, or what its `to_dict` returned.

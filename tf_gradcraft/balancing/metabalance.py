@@ -30,7 +30,7 @@ class MetaBalance(Balancer):
     Tasks", WWW 2022, arXiv 2203.06801, whose best relax factors are 0.7 and 0.9, with strategy C.
 
     Args:
-        relax: The relax factor r in [0, 1]: 0 is the plain sum, 1 makes the magnitudes equal.
+        relax_factor: The relax factor r in [0, 1]: 0 is the plain sum, 1 makes the magnitudes equal.
         beta: Weight of the past in the moving average, in [0, 1): 0 is the paper's basic algorithm.
         strategy: `"A"` only reduces auxiliary gradients that are larger than the target's, `"B"` only enlarges those
             that are smaller, `"C"` does both.
@@ -41,14 +41,14 @@ class MetaBalance(Balancer):
         ValueError: If a hyper-parameter is out of range or the strategy is not known.
 
     Example:
-        >>> balancer = MetaBalance(relax=1.0, beta=0.0)
+        >>> balancer = MetaBalance(relax_factor=1.0, beta=0.0)
         >>> gram = tf.linalg.diag(tf.constant([[4.0, 1.0, 16.0]]))
         >>> weights, _ = balancer.weights(gram, losses=tf.ones(3), state=balancer.init(3))
         >>> weights.numpy().tolist()
         [[1.0, 2.0, 0.5]]
     """
 
-    relax: float = 0.7
+    relax_factor: float = 0.7
     beta: float = 0.9
     strategy: str = "C"
     target: str | int = 0
@@ -58,7 +58,7 @@ class MetaBalance(Balancer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("MetaBalance", "relax", self.relax, 0, 1)
+        check_range("MetaBalance", "relax_factor", self.relax_factor, 0, 1)
         if not 0 <= self.beta < 1:
             raise ValueError(f"MetaBalance: beta={self.beta!r} is out of range; it must be in [0, 1)")
         if self.strategy not in STRATEGIES:
@@ -91,6 +91,6 @@ class MetaBalance(Balancer):
             "B": average < target,
             "C": tf.ones_like(present),
         }[self.strategy]
-        scaled = 1 + self.relax * (safe_divide(target, average) - 1)
+        scaled = 1 + self.relax_factor * (safe_divide(target, average) - 1)
         weights = tf.where(fires & (target > 0), scaled, tf.ones_like(scaled))
         return weights * tf.cast(present, tf.float64), {"norms": average}

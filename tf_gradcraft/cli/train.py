@@ -18,7 +18,7 @@ EPILOG = """[bold]Examples[/bold]
 
 tf-gradcraft train prepared/kuairand --model ple --balancing gradcraft --set tau=0.1 --out runs/gradcraft
 
-tf-gradcraft train prepared/kuairand --balancing metabalance --set target=like --set relax=0.9 --out runs/like
+tf-gradcraft train prepared/kuairand --balancing metabalance --set target=like --set relax_factor=0.9 --out runs/like
 
 tf-gradcraft train prepared/kuairand --balancing sum --out runs/sum"""
 

@@ -1,8 +1,8 @@
 """Task gradients across the replicas of a `tf.distribute` strategy.
 
 The Gram matrix that counts is that of the summed gradients (the mean of the replicas' Gram matrices is a different
-thing), so task gradients are brought together before it is taken. Keras scales losses by the number of replicas; the sum
-over replicas is then the gradient of the whole batch.
+thing), so task gradients are brought together before it is taken. Keras scales losses by the number of replicas; the
+sum over replicas is then the gradient of the whole batch.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ def unify_rows(task_slices: Sequence[tf.IndexedSlices]) -> tuple[tf.Tensor, list
 def _unique(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the different indices [U], and for each of the given [N] where it stands among them [N].
 
-    Under XLA U = N, so that shapes stay static (XLA counts the padding of a result of `tf.unique` as indices when that is
-    made unique once more). What fills up is the lowest integer: lookups clamp it, writes pass it over.
+    Under XLA U = N, so that shapes stay static (XLA counts the padding of a result of `tf.unique` as indices when that
+    is made unique once more). What fills up is the lowest integer: lookups clamp it, writes pass it over.
     """
     if tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return tf.unique(indices)
@@ -102,17 +102,22 @@ def add_gradients(
     return tf.convert_to_tensor(one) + tf.convert_to_tensor(other)
 
 
-def same_tensor(one: tf.Tensor, other: tf.Tensor) -> bool:
+def same_tensor(one: tf.Tensor, other: tf.Tensor, depth: int = 8) -> bool:
     """Whether two tensors surely hold the same values.
 
     In a graph two tensors are the same if they are one tensor, or outputs of equal stateless operations on the same
     tensors (each task's backward pass makes its own copy of the index arithmetic). In eager mode values are compared.
+
+    Args:
+        one: A tensor.
+        other: Another one.
+        depth: How many operations upstream are looked at; index arithmetic is shorter than the default.
     """
     if one is other:
         return True
     if tf.executing_eagerly():
         return one.shape == other.shape and bool(tf.reduce_all(one == other))
-    if not (tf.is_symbolic_tensor(one) and tf.is_symbolic_tensor(other)):
+    if depth == 0 or not (tf.is_symbolic_tensor(one) and tf.is_symbolic_tensor(other)):
         return False
     a, b = one.op, other.op
     if a is b:
@@ -121,4 +126,6 @@ def same_tensor(one: tf.Tensor, other: tf.Tensor) -> bool:
         return False
     if a.op_def.is_stateful or len(a.inputs) != len(b.inputs) or (not a.inputs and a.type != "Const"):
         return False
-    return a.node_def.attr == b.node_def.attr and all(map(same_tensor, a.inputs, b.inputs))
+    if a.node_def.attr != b.node_def.attr:
+        return False
+    return all(same_tensor(x, y, depth - 1) for x, y in zip(a.inputs, b.inputs, strict=True))

@@ -57,7 +57,7 @@ class LazyAdam(keras.optimizers.Adam):
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=name, **kwargs)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Applies gradients; rows that stand several times are added up before anything looks at them (clipping does)."""
+        """Applies gradients; rows that stand several times are added up before clipping looks at them."""
         grads = [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
         super().apply(grads, trainable_variables)
 

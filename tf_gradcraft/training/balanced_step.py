@@ -93,8 +93,8 @@ def apply_if_finite(
             tf.debugging.Assert(
                 finite_tasks[position],
                 [
-                    f"task {task!r} has a loss or gradient that is not finite. Look for NaN in its labels and in the "
-                    "features, or lower the learning rate; compile(on_nonfinite='skip') passes over such steps."
+                    f"task {task} has a loss or gradient that is not finite. Look for NaN in its labels and in the "
+                    "features, or lower the learning rate; on_nonfinite of compile() can skip such steps."
                 ],
             )
             for position, task in enumerate(tasks)
@@ -102,6 +102,7 @@ def apply_if_finite(
         with tf.control_dependencies([check for check in checks if check is not None]):
             optimizer.apply_gradients(zip(updates, variables, strict=True))
     else:
+
         def apply() -> tf.Tensor:
             optimizer.apply_gradients(zip(updates, variables, strict=True))
             return tf.zeros([], tf.int64)

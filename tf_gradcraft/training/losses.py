@@ -43,7 +43,7 @@ class TaskCrossentropy(keras.losses.BinaryCrossentropy):
         check = tf.debugging.Assert(
             tf.reduce_all((y_true == 0) | (y_true == 1)),
             [
-                f"task {self.task!r}: a label is neither 0 nor 1. Check the label column, or give rows without a label "
+                f"task {self.task}: a label is neither 0 nor 1. Check the label column, or give rows without a label "
                 "the sample weight 0."
             ],
         )

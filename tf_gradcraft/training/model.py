@@ -236,9 +236,7 @@ class MultiTaskModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """See Keras. What the first step would make is made before, else that step would be traced twice."""
-        if self.built and self.optimizer is not None and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         outputs = getattr(self, "_outputs_struct", None)
         losses = self._compile_loss
         if losses is not None and not losses.built and self._tasks_of(self.loss) == list(outputs or ()):
@@ -293,6 +291,11 @@ class MultiTaskModel(keras.Model):
         state = self._balancer_state if self.balancing is not None else BalancerState()
         super().load_own_variables(state.load(store))
 
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """See Keras; the slots of the optimizer, which a weights file holds too, are made first, else they get lost."""
+        self._build_optimizer()
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+
     def get_compile_config(self) -> dict[str, Any]:
         """See Keras."""
         config = super().get_compile_config()
@@ -310,8 +313,14 @@ class MultiTaskModel(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """See Keras."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
+
+    def _build_optimizer(self) -> None:
+        """Makes the optimizer's slots, if the model is compiled and its variables exist."""
+        optimizer = getattr(self, "optimizer", None)
+        if self.built and optimizer is not None and not optimizer.built:
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)
 
     def _tasks_of(self, loss: Any) -> list[str] | None:
         """Returns the outputs that have a loss, or None if they are not known before the first call."""

@@ -1,7 +1,8 @@
 """How much of a training epoch goes into reading: `python benchmarks/input_share.py prepared/kuairand`.
 
 Three passes are timed in turn, several rounds: the input alone, training on the input, and training on one batch that
-is already in memory, repeated as often. Ratios of medians are printed; only times of one run can be compared.
+is already in memory, repeated as often. Only times of one run can be compared; the ratio of minima is there for
+machines that other work slows down now and then.
 """
 
 import argparse
@@ -51,9 +52,10 @@ def main() -> None:
     print(f"{data.rows['train']:,} rows, {steps} steps of {arguments.batch_size}, {arguments.rounds} rounds")
     for name, seconds in times.items():
         print(f"{name:32s} median {medians[name]:7.2f} s   min {min(seconds):7.2f}   max {max(seconds):7.2f}")
-    resident_time = medians["training on one resident batch"]
-    print(f"input alone / training: {medians['input alone'] / medians['training on the input']:.3f}")
-    print(f"training on the input / on one resident batch: {medians['training on the input'] / resident_time:.3f}")
+    for kind, of in (("medians", statistics.median), ("minima", min)):
+        alone, trained, resident_time = (of(seconds) for seconds in times.values())
+        shares = f"input alone / training {alone / trained:.3f}, on the input / on one resident batch "
+        print(f"ratios of {kind}: {shares}{trained / resident_time:.2f}")
 
 
 if __name__ == "__main__":

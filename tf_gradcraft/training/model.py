@@ -129,7 +129,7 @@ class MultiTaskModel(keras.Model):
         if balancer is not None and tasks is not None:
             if len(tasks) < 2:
                 raise ValueError(f"balancing needs two or more tasks with a loss, this model has {tasks}")
-            balancer = balancer.for_tasks(tasks)
+            balancer.for_tasks(tasks)  # refuses a name that is no task
         self._balancer = balancer
         self._balance_over = balance_over
         self.on_nonfinite = on_nonfinite
@@ -239,7 +239,8 @@ class MultiTaskModel(keras.Model):
         self._build_optimizer()
         outputs = getattr(self, "_outputs_struct", None)
         losses = self._compile_loss
-        if losses is not None and not losses.built and self._tasks_of(self.loss) == list(outputs or ()):
+        unbuilt = losses is not None and not losses.built
+        if unbuilt and outputs and set(self._tasks_of(self.loss) or ()) == set(outputs):
             with self.distribute_strategy.scope():
                 losses.build(outputs, outputs)
         return super().make_train_function(force)

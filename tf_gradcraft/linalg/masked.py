@@ -1,4 +1,4 @@
-"""T x T linear algebra inside the graph: small, batched, float64, safe on singular input and under XLA."""
+"""Division that knows zero, and the solution of a part of a symmetric system that a mask picks."""
 
 import tensorflow as tf
 

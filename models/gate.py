@@ -40,7 +40,11 @@ class Gate(keras.layers.Layer):
         looked_at, experts = inputs
         if len(experts) != self.num_experts:
             raise ValueError(f"Gate: made for {self.num_experts} experts, got {len(experts)}")
-        return tf.einsum("be,ebh->bh", self.scores(looked_at), tf.stack(experts))
+        return mix(self.shares(looked_at), tf.stack(experts))
+
+    def shares(self, looked_at: tf.Tensor) -> tf.Tensor:
+        """Maps x [B, D] to the experts' shares [E, B]."""
+        return tf.transpose(self.scores(looked_at))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """See Keras."""
@@ -49,3 +53,9 @@ class Gate(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "num_experts": self.num_experts}
+
+
+def mix(shares: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
+    """Mixes experts [E, B, H] by shares [E, B] to [B, H]."""
+    # As elementwise products: an einsum makes a matrix product a row of them, which takes more than twice as long.
+    return tf.reduce_sum(shares[:, :, tf.newaxis] * experts, axis=0)

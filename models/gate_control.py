@@ -10,6 +10,7 @@ from tensorflow import keras
 
 from tf_gradcraft.models.gate import Gate
 from tf_gradcraft.models.mlp import MLP
+from tf_gradcraft.training import SharedRepresentation
 
 
 @keras.utils.register_keras_serializable("tf_gradcraft")
@@ -20,6 +21,10 @@ class GateControl(keras.layers.Layer):
     and the shared ones, looking at the task's input. Unless this is the last level, a shared gate mixes all experts for
     the next level. Experts are found by position, never by name.
 
+    Marked as shared representation is what a task's private modules take from shared ones. On the last level these are
+    the outputs of the shared experts; the tasks' gates of the level before are private too, so there it is all that
+    they see. Where the first level is the last, mark the input of the tasks before you hand it in.
+
     Tang et al., "Progressive Layered Extraction (PLE): A Novel Multi-Task Learning Model for Personalized
     Recommendations", RecSys 2020.
 
@@ -29,6 +34,7 @@ class GateControl(keras.layers.Layer):
         specific_experts: Number of experts of each task.
         shared_experts: Number of shared experts.
         last: Whether this is the last level, which has no shared output.
+        feeds_last: Whether the next level is the last.
         dropout: Dropout in the experts.
         l2: Factor of the L2 penalty on the experts' kernels.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -46,6 +52,7 @@ class GateControl(keras.layers.Layer):
         specific_experts: int = 1,
         shared_experts: int = 1,
         last: bool = True,
+        feeds_last: bool = False,
         dropout: float = 0.0,
         l2: float = 0.0,
         **kwargs: Any,
@@ -56,7 +63,7 @@ class GateControl(keras.layers.Layer):
                 f"GateControl: needs shared_experts >= 1 and specific_experts >= 0, got {shared_experts} and "
                 f"{specific_experts}"
             )
-        self.num_tasks, self.last = num_tasks, last
+        self.num_tasks, self.last, self.feeds_last = num_tasks, last, feeds_last
         self.specific_experts, self.shared_experts = specific_experts, shared_experts
         self.units, self.dropout, self.l2 = [int(width) for width in units], dropout, l2
         self.of_tasks = [
@@ -67,6 +74,7 @@ class GateControl(keras.layers.Layer):
         self.gates = [Gate(specific_experts + shared_experts, name=f"gate_{task}") for task in range(num_tasks)]
         total = num_tasks * specific_experts + shared_experts
         self.shared_gate = None if last else Gate(total, name="shared_gate")
+        self.mark = SharedRepresentation(name="representation")
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables for T + 1 inputs [B, D]."""
@@ -89,9 +97,14 @@ class GateControl(keras.layers.Layer):
             [expert(task_input, training=training) for expert in experts]
             for task_input, experts in zip(of_tasks, self.of_tasks, strict=True)
         ]
+        seen_inputs, seen_specific, seen_shared = of_tasks, specific, shared
+        if self.last:
+            seen_shared = self.mark(shared)
+        elif self.feeds_last:
+            seen_inputs, seen_specific, seen_shared = self.mark([of_tasks, specific, shared])
         outputs = [
-            gate((task_input, [*own, *shared]))
-            for gate, task_input, own in zip(self.gates, of_tasks, specific, strict=True)
+            gate((task_input, [*own, *seen_shared]))
+            for gate, task_input, own in zip(self.gates, seen_inputs, seen_specific, strict=True)
         ]
         if self.shared_gate is not None:
             everything = [expert for own in specific for expert in own]
@@ -111,6 +124,7 @@ class GateControl(keras.layers.Layer):
             "specific_experts": self.specific_experts,
             "shared_experts": self.shared_experts,
             "last": self.last,
+            "feeds_last": self.feeds_last,
             "dropout": self.dropout,
             "l2": self.l2,
         }

@@ -8,8 +8,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from tf_gradcraft.models.gate import Gate
+from tf_gradcraft.models.gate import Gate, mix
 from tf_gradcraft.models.mlp import MLP
+from tf_gradcraft.training.shared_representation import SharedRepresentation, current_representation
 
 
 @keras.utils.register_keras_serializable("tf_gradcraft")
@@ -17,7 +18,8 @@ class MultiGateMixture(keras.layers.Layer):
     """E shared experts, and for each of T tasks a gate that mixes them (the MMoE layer).
 
     Ma et al., "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts", KDD 2018.
-    The experts are shared; the gate of a task is private to it.
+    The experts are shared; the gate of a task is private to it. Marked as shared representation are the experts'
+    outputs, and the input as the gates see it.
 
     Args:
         num_tasks: Number of tasks T.
@@ -46,6 +48,7 @@ class MultiGateMixture(keras.layers.Layer):
         self.units, self.dropout, self.l2 = [int(width) for width in units], dropout, l2
         self.experts = [MLP(units, dropout=dropout, l2=l2, name=f"expert_{e}") for e in range(num_experts)]
         self.gates = [Gate(num_experts, name=f"gate_{task}") for task in range(num_tasks)]
+        self.mark = SharedRepresentation(name="representation")
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables for inputs [B, D]."""
@@ -58,8 +61,13 @@ class MultiGateMixture(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """Maps [B, D] to T tensors [B, units[-1]]."""
-        experts = [expert(inputs, training=training) for expert in self.experts]
-        return [gate((inputs, experts)) for gate in self.gates]
+        experts = self.mark(tf.stack([expert(inputs, training=training) for expert in self.experts]))
+        looked_at = self.mark(inputs)
+        shares = [gate.shares(looked_at) for gate in self.gates]
+        mixtures = [mix(of_task, experts) for of_task in shares]
+        if (representation := current_representation()) is not None:
+            representation.only_mixed(experts, shares, mixtures)
+        return mixtures
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """See Keras."""

@@ -10,6 +10,7 @@ import keras
 from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.models.gate_control import GateControl
 from tf_gradcraft.models.schema_model import SchemaModel, as_schema
+from tf_gradcraft.training import SharedRepresentation
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
@@ -60,7 +61,9 @@ class PLE(SchemaModel):
         schema = as_schema(schema)
 
         def represent(encoded: Any) -> list[Any]:
-            streams = [encoded] * (len(schema.tasks) + 1)
+            # With a single level the tasks' experts and gates are private and look at the encoded features.
+            of_task = SharedRepresentation(name="representation")(encoded) if num_levels == 1 else encoded
+            streams = [of_task] * len(schema.tasks) + [encoded]
             for level in range(num_levels):
                 streams = GateControl(
                     len(schema.tasks),
@@ -68,6 +71,7 @@ class PLE(SchemaModel):
                     specific_experts=specific_experts,
                     shared_experts=shared_experts,
                     last=level == num_levels - 1,
+                    feeds_last=level == num_levels - 2,
                     dropout=dropout,
                     l2=l2,
                     name=f"level_{level}",

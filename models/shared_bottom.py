@@ -10,6 +10,7 @@ import keras
 from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.models.mlp import MLP
 from tf_gradcraft.models.schema_model import SchemaModel, as_schema
+from tf_gradcraft.training import SharedRepresentation
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
@@ -45,7 +46,8 @@ class SharedBottom(SchemaModel):
         schema = as_schema(schema)
 
         def represent(encoded: Any) -> list[Any]:
-            return [MLP(bottom_units, dropout=dropout, l2=l2, name="bottom")(encoded)] * len(schema.tasks)
+            bottom = MLP(bottom_units, dropout=dropout, l2=l2, name="bottom")(encoded)
+            return [SharedRepresentation(name="representation")(bottom)] * len(schema.tasks)
 
         settings = {"bottom_units": list(bottom_units)}
         super().__init__(schema, represent, settings, dropout=dropout, l2=l2, **kwargs)

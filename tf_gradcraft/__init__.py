@@ -13,13 +13,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tf_gradcraft import balancing, data_pipelines, gradients, metrics, models, optimizers, serving
     from tf_gradcraft.models.loading import load_model
-    from tf_gradcraft.training import MultiTaskModel
+    from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
 _MODULES = ("balancing", "data_pipelines", "gradients", "metrics", "models", "optimizers", "serving", "training")
-_NAMES = {"MultiTaskModel": "tf_gradcraft.training", "load_model": "tf_gradcraft.models.loading"}
+_NAMES = {
+    "MultiTaskModel": "tf_gradcraft.training",
+    "SharedRepresentation": "tf_gradcraft.training",
+    "load_model": "tf_gradcraft.models.loading",
+}
 
 __all__ = [
     "MultiTaskModel",
+    "SharedRepresentation",
     "balancing",
     "data_pipelines",
     "gradients",

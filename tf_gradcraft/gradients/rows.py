@@ -9,6 +9,10 @@ import tensorflow as tf
 # TensorFlow has no public way to ask whether a function is being compiled by XLA.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
+# Set on a tensor of indices that is known to hold each index once, so that nobody makes it unique again. Where the mark
+# gets lost (on the way into a branch of tf.cond), that is done once too often, and nothing else changes.
+_UNIQUE = "_tf_gradcraft_unique"
+
 
 def sum_duplicate_rows(slices: tf.IndexedSlices) -> tf.IndexedSlices:
     """Returns the same sparse gradient with each index once, its rows added up.
@@ -25,6 +29,8 @@ def sum_duplicate_rows(slices: tf.IndexedSlices) -> tf.IndexedSlices:
         >>> unique.indices.numpy().tolist(), unique.values.numpy().tolist()
         ([7, 3], [[5.0], [2.0]])
     """
+    if getattr(slices.indices, _UNIQUE, False):
+        return slices
     indices, (rows,) = unify_rows([slices])
     return tf.IndexedSlices(rows, indices, slices.dense_shape)
 
@@ -57,6 +63,7 @@ def unify_rows(task_slices: Sequence[tf.IndexedSlices]) -> tuple[tf.Tensor, list
         tf.math.unsorted_segment_sum(slices.values, positions_of[group], count)
         for slices, group in zip(task_slices, which, strict=True)
     ]
+    setattr(unique, _UNIQUE, True)
     return unique, rows
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
 from tf_gradcraft.gradients.parts import Parts, assign_parts
+from tf_gradcraft.gradients.products import StackedGradients
 from tf_gradcraft.gradients.replicas import gather_rows, replica_count, sum_over_replicas
 from tf_gradcraft.gradients.rows import unify_rows
 
@@ -110,11 +110,12 @@ class TaskGradients:
             of_part[part].append(shared.gram())
         return tf.stack([tf.add_n(grams) for grams in of_part])
 
-    def combine(self, weights: tf.Tensor) -> list[Gradient]:
+    def combine(self, weights: tf.Tensor, parts: str | Mapping[str, str] | None = None) -> list[Gradient]:
         """Returns the update direction of each variable.
 
         Args:
-            weights: Weights [P, T] of the tasks, for the parts of the last call of `gram` (or [1, T]).
+            weights: Weights [P, T] of the tasks, a row a part.
+            parts: How the shared variables are grouped; as in the last call of `gram` by default.
 
         Returns:
             For each variable: the weighted sum of the task gradients if it is shared, its task's plain gradient if it
@@ -126,41 +127,32 @@ class TaskGradients:
                 indices, (rows,) = unify_rows([gradient])
                 gradient = tf.IndexedSlices(rows, indices, gradient.dense_shape)
             combined[position] = gradient
-        parts = self._parts or self.parts()
-        for (position, shared), part in zip(self._shared.items(), parts.of_variable, strict=True):
+        grouped = (self._parts or self.parts()) if parts is None else self.parts(parts)
+        for (position, shared), part in zip(self._shared.items(), grouped.of_variable, strict=True):
             combined[position] = shared.combine(weights[part])
         return combined
 
 
 class _SharedGradient:
-    """Gradients of the tasks that touch one shared variable, stacked."""
+    """Gradients of the tasks that touch one shared variable."""
 
     def __init__(self, touching: list[int], gradients: Sequence[Any], num_tasks: int) -> None:
-        self._touching = touching
-        self._num_tasks = num_tasks
         self._indices = None
         self._dense_shape = None
         if all(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
             self._dense_shape = gradients[0].dense_shape
             self._indices, gradients = gather_rows(*unify_rows(gradients))
         # A dense gradient among sparse ones (a table that is also a matrix) has the table's size already.
-        stacked = tf.stack([tf.convert_to_tensor(gradient) for gradient in gradients])
-        self._stacked = stacked if self._indices is not None else sum_over_replicas(stacked)
+        self._stacked = StackedGradients([tf.convert_to_tensor(g) for g in gradients], touching, num_tasks)
+        if self._indices is None:
+            self._stacked.blocks = sum_over_replicas(self._stacked.blocks)
 
     def gram(self) -> tf.Tensor:
-        flat = tf.cast(tf.reshape(self._stacked, [len(self._touching), -1]), tf.float64)
-        gram = tf.matmul(flat, flat, transpose_b=True)
-        if len(self._touching) == self._num_tasks:
-            return gram
-        place = np.eye(self._num_tasks)[self._touching]
-        return tf.matmul(place, tf.matmul(gram, place), transpose_a=True)
+        return self._stacked.gram()
 
     def combine(self, weights: tf.Tensor) -> Gradient:
-        if len(self._touching) < self._num_tasks:
-            weights = tf.gather(weights, self._touching)
         # The optimizer adds the replicas' updates up, and here each replica has that of all.
-        weights = tf.cast(weights / replica_count(), self._stacked.dtype)
-        combined = tf.tensordot(weights, self._stacked, 1)
+        combined = self._stacked.combine(weights / replica_count())
         if self._indices is None:
             return combined
         return tf.IndexedSlices(combined, self._indices, self._dense_shape)

@@ -40,10 +40,14 @@ def weighted_gradients(
         >>> [float(g) for g in gradients]
         [5.5, 2.0]
     """
-    # A weight of zero would lose the private gradients, which the same pass brings along.
-    weights = tf.where(tf.abs(weights) < _SMALLEST_WEIGHT, tf.cast(_SMALLEST_WEIGHT, weights.dtype), weights)
+    weights = away_from_zero(weights)
     factors = [tf.cast(w, loss.dtype) for w, loss in zip(tf.unstack(weights, num=len(losses)), losses, strict=True)]
     gradients = tape.gradient(list(losses), list(variables), output_gradients=factors)
     for position, task in private.items():
         gradients[position] = scale_gradient(gradients[position], 1 / factors[task])
     return [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+
+
+def away_from_zero(weights: tf.Tensor) -> tf.Tensor:
+    """Returns weights none of which is zero: with it the private gradients would be lost, which the same pass gives."""
+    return tf.where(tf.abs(weights) < _SMALLEST_WEIGHT, tf.cast(_SMALLEST_WEIGHT, weights.dtype), weights)

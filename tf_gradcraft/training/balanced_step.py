@@ -9,8 +9,17 @@ import keras
 import tensorflow as tf
 
 from tf_gradcraft.balancing import Balancer
-from tf_gradcraft.gradients import sum_over_replicas, task_gradients, weighted_gradients
+from tf_gradcraft.gradients import (
+    Representation,
+    RepresentationGradients,
+    TaskGradients,
+    replica_count,
+    sum_over_replicas,
+    task_gradients,
+    weighted_gradients,
+)
 from tf_gradcraft.training.balancer_state import BalancerState
+from tf_gradcraft.training.intervals import every_kth_step, initial_interval
 
 
 class BalancedGradients(NamedTuple):
@@ -34,8 +43,10 @@ def balance_gradients(
     scaled_losses: Mapping[str, tf.Tensor],
     loss_scale: tf.Tensor,
     variables: Sequence[Any],
+    representation: Representation | None = None,
+    every: int = 1,
 ) -> BalancedGradients:
-    """Takes per-task gradients, asks the balancer for weights, and combines.
+    """Measures the task gradients, asks the balancer for weights, and combines.
 
     Args:
         tape: A persistent tape that recorded the losses.
@@ -45,27 +56,47 @@ def balance_gradients(
         scaled_losses: The same times `loss_scale`; their gradients are what the optimizer takes.
         loss_scale: The factor of a loss-scaling optimizer, else 1.
         variables: The trainable variables.
+        representation: What the forward pass has marked, to measure the tasks there instead of on the shared variables.
+        every: New weights are asked for in every step of that number; in between the last ones count.
     """
     values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()]))
-    finite_tasks = tf.math.is_finite(values)
-    # For a method that looks at losses alone these gradients only tell shared from private variables, when the graph
-    # is built: nothing uses their values, so the compiled step does not compute them.
-    gradients = task_gradients(tape, scaled_losses, variables)
-    if balancer.needs == "losses":
-        gram = tf.linalg.diag(tf.cast(values != 0, tf.float64))[tf.newaxis]
-    else:
-        gram = gradients.gram(balancer.parts) / tf.square(tf.cast(loss_scale, tf.float64))
-        finite_tasks &= tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(gram)), axis=0)
+
+    def measure() -> TaskGradients | RepresentationGradients:
+        if representation is not None and balancer.needs != "losses":
+            return RepresentationGradients(tape, scaled_losses, variables, representation)
+        return task_gradients(tape, scaled_losses, variables)
+
+    gradients = measure()
+    num_parts = len(gradients.parts(balancer.parts).names) if balancer.needs != "losses" else 1
+    # With one weight a task one backward pass of the weighted loss makes the update, where no task is measured by
+    # itself or only now and then. The gradients above then only tell shared from private variables, when the graph is
+    # built: nothing uses their values, so the compiled step does not compute them.
+    one_pass = balancer.needs == "losses" or (every > 1 and num_parts == 1 and replica_count() == 1)
+
+    def new_weights(state: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+        if balancer.needs == "losses":
+            gram = tf.linalg.diag(tf.cast(values != 0, tf.float64))[tf.newaxis]
+        else:
+            # In a branch that only some steps take, gradients are taken anew: those outside would cost every step.
+            measured = measure() if one_pass else gradients
+            gram = measured.gram(balancer.parts) / tf.square(tf.cast(loss_scale, tf.float64))
+        weights, new_state = balancer.weights(gram, values, dict(state))
+        return weights, new_state, tf.linalg.diag_part(gram)
 
     with tf.init_scope():
-        balancer_state.ensure(balancer.init(len(losses), gram.shape[0]))
-    weights, new_state = balancer.weights(gram, values, balancer_state.tensors())
+        initial = balancer.init(len(losses), num_parts)
+        if every > 1:
+            initial |= initial_interval(len(losses), num_parts)
+        balancer_state.ensure(initial)
+    state = balancer_state.tensors()
+    weights, new_state, squares = new_weights(state) if every == 1 else every_kth_step(every, new_weights, state)
+    finite_tasks = tf.math.is_finite(values) & tf.reduce_all(tf.math.is_finite(squares), axis=0)
     balancer_state.assign(new_state, tf.reduce_all(finite_tasks))
 
-    if balancer.needs == "losses":
+    if one_pass:
         updates = weighted_gradients(tape, list(scaled_losses.values()), weights[0], variables, gradients.private)
     else:
-        updates = gradients.combine(weights)
+        updates = gradients.combine(weights, balancer.parts)
     return BalancedGradients(updates, finite_tasks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +13,12 @@ import tensorflow as tf
 from tf_gradcraft import balancing as balancing_methods
 from tf_gradcraft.balancing import Balancer
 from tf_gradcraft.gradients import add_gradients
-from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
+from tf_gradcraft.training.balancing_arguments import checked_balancer
 from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
-
-BALANCE_OVER = ("parameters",)
-ON_NONFINITE = ("raise", "skip")
+from tf_gradcraft.training.shared_representation import recording_representation
 
 
 class MultiTaskModel(keras.Model):
@@ -79,6 +78,7 @@ class MultiTaskModel(keras.Model):
         *,
         balancing: str | Balancer | None = None,
         balance_over: str = "parameters",
+        balance_every: int = 1,
         on_nonfinite: str = "raise",
     ) -> None:
         """Configures the model for training: as in Keras, and how to balance.
@@ -97,7 +97,13 @@ class MultiTaskModel(keras.Model):
             auto_scale_loss: As in Keras.
             balancing: None or `"sum"`: the plain sum of the losses, exactly as in Keras. A method's name (see
                 `tf_gradcraft.balancing.names`), or a `Balancer`.
-            balance_over: `"parameters"`: by the gradients of the shared variables, exact.
+            balance_over: What task gradients are compared on. `"parameters"`: the shared variables, exact, at the cost
+                of a backward pass a task. `"representation"`: the shared representation that the model marks with
+                `tf_gradcraft.SharedRepresentation` (the schema-built models do), at little more than the cost of plain
+                training; the representation is one part, so a balancer with `parts="variable"` takes it as a whole.
+            balance_every: k: new weights every k-th step, and one backward pass of the loss weighted with the last ones
+                in between. A balancer with several parts saves only the Gram matrix in between, since several weights
+                for a task can't come from one backward pass: use `parts="all"` with it.
             on_nonfinite: What to do when a task's loss or gradient is not finite: `"raise"` an error that names the
                 task, or `"skip"` the step and count it in `skipped_steps`. Compiled by XLA, where nothing can be
                 raised, such steps are always skipped; `fit` then warns. With a loss-scaling optimizer (mixed float16)
@@ -106,11 +112,7 @@ class MultiTaskModel(keras.Model):
         Raises:
             ValueError: If a name is not known, or there are fewer than two tasks to balance.
         """
-        if balance_over not in BALANCE_OVER:
-            raise ValueError(unknown_name("balance_over", balance_over, BALANCE_OVER))
-        if on_nonfinite not in ON_NONFINITE:
-            raise ValueError(unknown_name("on_nonfinite", on_nonfinite, ON_NONFINITE))
-        balancer = _as_balancer(balancing)
+        balancer = checked_balancer(balancing, balance_over, balance_every, on_nonfinite)
         loss = self.default_losses() if loss is None else loss
         metrics = self.default_metrics() if metrics is None else metrics
         keras_metrics, exact = split_exact(metrics)
@@ -132,6 +134,7 @@ class MultiTaskModel(keras.Model):
             balancer.for_tasks(tasks)  # refuses a name that is no task
         self._balancer = balancer
         self._balance_over = balance_over
+        self._balance_every = balance_every
         self.on_nonfinite = on_nonfinite
         self._exact_metrics = ExactMetrics(exact, given=metrics)
         if not hasattr(self, "_balancer_state"):
@@ -197,7 +200,9 @@ class MultiTaskModel(keras.Model):
         if self._balancer is None:
             return super().train_step((x, y, sample_weight))
 
-        with tf.GradientTape(persistent=True) as tape:
+        over_representation = self._balance_over == "representation"
+        recording = recording_representation() if over_representation else contextlib.nullcontext()
+        with tf.GradientTape(persistent=True) as tape, recording as representation:
             y_pred = self(x, training=True) if self._call_has_training_arg else self(x)
             losses = self.compute_task_losses(x, y, y_pred, sample_weight, training=True)
             extra = tf.add_n([tf.reduce_sum(loss) for loss in self.losses]) / _num_replicas() if self.losses else None
@@ -217,6 +222,8 @@ class MultiTaskModel(keras.Model):
             scaled_losses=scaled,
             loss_scale=self.optimizer.scale_loss(tf.ones([])),
             variables=variables,
+            representation=representation,
+            every=self._balance_every,
         )
         updates = balanced.updates
         if scaled_extra is not None:
@@ -306,6 +313,7 @@ class MultiTaskModel(keras.Model):
                     "metrics": self._exact_metrics.given,
                     "balancing": self._balancer,
                     "balance_over": self._balance_over,
+                    "balance_every": self._balance_every,
                     "on_nonfinite": self.on_nonfinite,
                 }
             )
@@ -365,15 +373,6 @@ class FunctionalMultiTaskModel(MultiTaskModel, Functional):
 
 for _name in balancing_methods.names():
     keras.saving.register_keras_serializable("tf_gradcraft")(type(balancing_methods.get(_name)))
-
-
-def _as_balancer(balancing: str | Balancer | None) -> Balancer | None:
-    """Returns the balancer, or None where the plain sum of the losses is meant."""
-    if isinstance(balancing, str):
-        balancing = balancing_methods.get(balancing)
-    if balancing is not None and not isinstance(balancing, Balancer):
-        raise ValueError(f"balancing must be None, a method's name or a Balancer, got {balancing!r}")
-    return None if isinstance(balancing, balancing_methods.Sum) else balancing
 
 
 def _of_task(by_task: Any, task: str) -> Any:

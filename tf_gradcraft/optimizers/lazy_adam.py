@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_gradcraft.gradients import sum_duplicate_rows
+from tf_gradcraft.optimizers.lazy_rows import LazyRows, write_rows
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
-class LazyAdam(keras.optimizers.Adam):
+class LazyAdam(LazyRows, keras.optimizers.Adam):
     """Adam whose cost grows with the rows that were looked up, not with the size of the table.
 
     Dense gradients are handled as `keras.optimizers.Adam` does. For the sparse gradient of an embedding table, rows
@@ -28,8 +28,8 @@ class LazyAdam(keras.optimizers.Adam):
         epsilon: As in Adam.
         name: Name of the optimizer.
         **kwargs: Clipping, schedules and the other arguments of Keras's optimizers. Weight decay, moving averages of
-            the
-            weights and gradient accumulation work as in Keras, which is to say on whole tables.
+            the weights (`use_ema`) and gradient accumulation do what they do in Keras, which is to say that they read
+            and write whole tables. Penalise the looked-up rows instead of decaying weights (`l2` of our models).
 
     Raises:
         ValueError: If `amsgrad` is asked for.
@@ -56,32 +56,19 @@ class LazyAdam(keras.optimizers.Adam):
             raise ValueError("LazyAdam has no amsgrad: its maximum would have to run over whole tables")
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=name, **kwargs)
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Applies gradients; rows that stand several times are added up before clipping looks at them."""
-        grads = [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
-        super().apply(grads, trainable_variables)
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable and its slots."""
-        if not isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate)
-            return
-        if self._distribution_strategy.num_replicas_in_sync > 1:
-            # The replicas' rows have been put together since `apply`.
-            gradient = sum_duplicate_rows(gradient)
-        ids, rows = gradient.indices, tf.cast(gradient.values, variable.dtype)
+    def update_rows(self, variable: Any, ids: tf.Tensor, rows: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+        """See `LazyRows`."""
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index].value, self._velocities[index].value
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        beta_1, beta_2 = tf.cast(self.beta_1, variable.dtype), tf.cast(self.beta_2, variable.dtype)
-        alpha = tf.cast(learning_rate, variable.dtype) * tf.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+        step = tf.cast(self.iterations + 1, rows.dtype)
+        beta_1, beta_2 = tf.cast(self.beta_1, rows.dtype), tf.cast(self.beta_2, rows.dtype)
+        alpha = learning_rate * tf.sqrt(1 - beta_2**step) / (1 - beta_1**step)
 
         momentum_rows = beta_1 * tf.gather(momentum, ids) + (1 - beta_1) * rows
         velocity_rows = beta_2 * tf.gather(velocity, ids) + (1 - beta_2) * tf.square(rows)
-        momentum.scatter_update(tf.IndexedSlices(momentum_rows, ids))
-        velocity.scatter_update(tf.IndexedSlices(velocity_rows, ids))
-        change = alpha * momentum_rows / (tf.sqrt(velocity_rows) + self.epsilon)
-        variable.scatter_sub(tf.IndexedSlices(change, ids))
+        write_rows(momentum, ids, momentum_rows)
+        write_rows(velocity, ids, velocity_rows)
+        return alpha * momentum_rows / (tf.sqrt(velocity_rows) + self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,6 +1,5 @@
 """FAMO's look at the same batch after the update: the right losses, and no trace of the second run."""
 
-import dataclasses
 from typing import ClassVar
 
 import keras
@@ -128,7 +127,3 @@ def test_losses_fall_more_alike_than_with_equal_weights():
 
     spread = {name: np.ptp(falls(name)) for name in ("mean", "famo")}
     assert spread["famo"] < spread["mean"]
-
-
-def test_a_subclass_keeps_the_hyper_parameters():
-    assert dataclasses.asdict(Blind(weight_decay=0.5)) == dataclasses.asdict(FAMO(weight_decay=0.5))

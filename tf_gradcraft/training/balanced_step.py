@@ -67,7 +67,8 @@ def balance_gradients(
         return task_gradients(tape, scaled_losses, variables)
 
     gradients = measure()
-    num_parts = len(gradients.parts(balancer.parts).names) if balancer.needs != "losses" else 1
+    parts = gradients.parts(balancer.parts)  # refuses a pattern that matches nothing, whatever the method looks at
+    num_parts = 1 if balancer.needs == "losses" else len(parts.names)
     # With one weight a task one backward pass of the weighted loss makes the update, where no task is measured by
     # itself or only now and then. The gradients above then only tell shared from private variables, when the graph is
     # built: nothing uses their values, so the compiled step does not compute them.

@@ -38,9 +38,10 @@ class BalancerState(tf.Module):
         return {name: tf.convert_to_tensor(variable) for name, variable in self.variables_by_name.items()}
 
     def assign(self, state: Mapping[str, tf.Tensor], keep: tf.Tensor) -> None:
-        """Takes over a new state where `keep` (a bool scalar) is true."""
-        for name, variable in self.variables_by_name.items():
-            variable.assign(tf.where(keep, state[name], variable))
+        """Takes over a new state, or the part of it that is given, where `keep` (a bool scalar) is true."""
+        for name, value in state.items():
+            variable = self.variables_by_name[name]
+            variable.assign(tf.where(keep, value, variable))
 
     def save(self, store: Any) -> None:
         """Writes the state into a Keras variable store."""

@@ -10,14 +10,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_gradcraft import balancing as balancing_methods
 from tf_gradcraft.balancing import Balancer
 from tf_gradcraft.gradients import add_gradients
 from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
 from tf_gradcraft.training.balancing_arguments import checked_balancer
+from tf_gradcraft.training.compiled_losses import compiled_losses
+from tf_gradcraft.training.epoch_ends import end_epoch, with_epoch_ends
 from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
+from tf_gradcraft.training.look_back import look_back, state_before
+from tf_gradcraft.training.method_names import let_keras_find_methods
 from tf_gradcraft.training.shared_representation import recording_representation
 
 
@@ -176,23 +179,7 @@ class MultiTaskModel(keras.Model):
         Raises:
             ValueError: If the outputs are not named, or fewer than two tasks have a loss.
         """
-        compiled = self._compile_loss
-        if not isinstance(y_pred, Mapping):
-            raise ValueError(f"outputs must be a dict {{task: tensor}} to be balanced, got {type(y_pred).__name__}")
-        if compiled is None:
-            raise ValueError("no loss: give compile() a loss for each task, such as loss={'click': ...}")
-        if not compiled.built:
-            compiled.build(y, y_pred)
-        # Keras adds the losses up before it returns them; this reads them one by one, and updates the same trackers.
-        losses = {}
-        trackers = compiled.metrics or [None]
-        for (path, loss, weight, _), tracker in zip(compiled._flat_losses, trackers, strict=True):
-            task = path[0]
-            value = loss(y[task], y_pred[task], _of_task(sample_weight, task))
-            if tracker is not None:
-                tracker.update_state(value * _num_replicas(), sample_weight=tf.shape(y_pred[task])[0])
-            losses[task] = value if weight is None else value * weight
-        return {task: losses[task] for task in y_pred if task in losses}
+        return compiled_losses(self._compile_loss, y, y_pred, sample_weight)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: forward, per-task gradients, balanced update."""
@@ -200,6 +187,7 @@ class MultiTaskModel(keras.Model):
         if self._balancer is None:
             return super().train_step((x, y, sample_weight))
 
+        before = state_before(self) if self._balancer.looks_back else None
         over_representation = self._balance_over == "representation"
         recording = recording_representation() if over_representation else contextlib.nullcontext()
         with tf.GradientTape(persistent=True) as tape, recording as representation:
@@ -230,6 +218,8 @@ class MultiTaskModel(keras.Model):
             updates = list(map(add_gradients, updates, tape.gradient(scaled_extra, variables)))
         del tape
         apply_if_finite(self, updates, variables, list(losses), balanced.finite_tasks)
+        if before is not None:
+            look_back(self, (x, y, sample_weight), before, losses, balanced.finite_tasks)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -273,13 +263,24 @@ class MultiTaskModel(keras.Model):
         exact.reset()
         return logs if return_dict else list(logs.values())
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """See Keras; warns at the end if steps were skipped because of values that are not finite."""
-        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset):
             # A data set shuffles itself; Keras warns of its own default otherwise.
             kwargs.setdefault("shuffle", False)
         before = int(self.skipped_steps.numpy()) if hasattr(self, "skipped_steps") else 0
-        history = super().fit(*args, **kwargs)
+        callbacks = with_epoch_ends(callbacks, self.balancing)
+        history = super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
         if skipped := int(self.skipped_steps.numpy()) - before:
             warnings.warn(
                 f"{skipped} training steps were skipped: a task's loss or gradient was not finite. Look for NaN in "
@@ -287,6 +288,11 @@ class MultiTaskModel(keras.Model):
                 stacklevel=2,
             )
         return history
+
+    def end_epoch(self) -> None:
+        """Tells the balancer that an epoch has ended. `fit` does so itself; call it if you use `train_on_batch`."""
+        if self.balancing is not None:
+            end_epoch(self.balancing, self._balancer_state)
 
     def save_own_variables(self, store: Any) -> None:
         """See Keras; the balancer's state is saved with the model."""
@@ -307,6 +313,7 @@ class MultiTaskModel(keras.Model):
     def get_compile_config(self) -> dict[str, Any]:
         """See Keras."""
         config = super().get_compile_config()
+        let_keras_find_methods()
         if config:
             config |= keras.saving.serialize_keras_object(
                 {
@@ -321,6 +328,7 @@ class MultiTaskModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """See Keras."""
+        let_keras_find_methods()
         self.compile(**keras.saving.deserialize_keras_object(config))
         self._build_optimizer()
 
@@ -369,14 +377,6 @@ class FunctionalMultiTaskModel(MultiTaskModel, Functional):
                 raise ValueError(f"the batch lacks these inputs of the model: {', '.join(missing)}")
             inputs = {name: inputs[name] for name in self._inputs_struct}
         return super().call(inputs, training=training, mask=mask, **kwargs)
-
-
-for _name in balancing_methods.names():
-    keras.saving.register_keras_serializable("tf_gradcraft")(type(balancing_methods.get(_name)))
-
-
-def _of_task(by_task: Any, task: str) -> Any:
-    return by_task.get(task) if isinstance(by_task, Mapping) else by_task
 
 
 def _num_replicas() -> int:

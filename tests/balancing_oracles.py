@@ -75,3 +75,104 @@ def pcgrad(reduction):
         return projected.sum(axis=0) / count
 
     return step
+
+
+def pcgrad_plus(tau, reduction="sum"):
+    """PCGrad on gradients whose norms were moved towards the largest."""
+    project = pcgrad(reduction)
+
+    def step(gradients, losses, order):
+        norms = np.linalg.norm(gradients, axis=1, keepdims=True)
+        longest = gradients / np.where(norms > 0, norms, 1) * norms.max()
+        return project(tau * longest + (1 - tau) * gradients, losses, order)
+
+    return step
+
+
+def gradvac(beta, reduction="sum"):
+    """Each vector is turned in the plane of itself and the other, by the law of sines, to the wanted cosine."""
+    expected = {}
+
+    def step(gradients, losses, order):
+        turned = gradients.astype(float).copy()
+        lengths = np.linalg.norm(gradients, axis=1)
+        for task, row in enumerate(order):
+            for other in row:
+                if other == task or lengths[task] == 0 or lengths[other] == 0:
+                    continue
+                length = np.linalg.norm(turned[task])
+                if length < 1e-7 * lengths[task]:
+                    length = 0.0
+                unit = gradients[other] / lengths[other]
+                cosine = np.clip(turned[task] @ unit / length, -1, 1) if length else 0.0
+                wanted = expected.get((task, other), 0.0)
+                if cosine < wanted:
+                    angle, target = np.arccos(cosine), np.arccos(wanted)
+                    turned[task] += length * np.sin(angle - target) / np.sin(target) * unit
+                expected[task, other] = (1 - beta) * wanted + beta * cosine
+        count = (lengths > 0).sum() if reduction == "mean" else 1
+        return turned.sum(axis=0) / count
+
+    return step
+
+
+def db_mtl():
+    """Gradients of log-losses, each scaled to the norm of the largest; one alone is left as it is."""
+
+    def step(gradients, losses, order):
+        some = np.any(gradients != 0, axis=1)
+        if some.sum() < 2:
+            return gradients.sum(axis=0)
+        of_logs = gradients[some] / losses[some, np.newaxis]
+        norms = np.linalg.norm(of_logs, axis=1)
+        return (of_logs / norms[:, np.newaxis] * norms.max()).sum(axis=0)
+
+    return step
+
+
+def _equal_cosines(units):
+    """The direction whose products with the unit vectors are as near to 1 as can be; zero if none is nearer."""
+    direction = np.linalg.pinv(units, rcond=1e-7) @ np.ones(len(units))
+    return direction * (np.linalg.norm(direction) > 1e-12)
+
+
+def imtl_g():
+    """Equal projections on all gradients, and weights that add up to 1; from the pseudo-inverse of the vectors."""
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        norms = np.linalg.norm(gradients, axis=1, keepdims=True)
+        units = gradients / norms
+        direction = _equal_cosines(units)
+        weights = np.linalg.pinv(units.T, rcond=1e-7) @ direction / norms[:, 0]
+        if abs(weights.sum()) <= 1e-10 * np.abs(weights).sum():
+            return np.zeros_like(direction)
+        return direction / weights.sum()
+
+    return step
+
+
+def config():
+    """The direction of equal cosines, as long as the gradients reach along it together."""
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        direction = _equal_cosines(gradients / np.linalg.norm(gradients, axis=1, keepdims=True))
+        square = direction @ direction
+        return (gradients @ direction).sum() / square * direction if square else direction
+
+    return step
+
+
+def aligned_mtl(scale, reduction="mean"):
+    """The gradients' singular values are all set to one of them (or a mean): U S V -> U s V; from the vectors' SVD."""
+    common = {"min": np.min, "median": np.median, "rmse": np.mean}[scale]
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        left, singular, right = np.linalg.svd(gradients, full_matrices=False)
+        kept = singular**2 > len(gradients) * np.finfo(float).eps * singular[0] ** 2
+        aligned = np.sqrt(common(singular[kept] ** 2)) * left[:, kept] @ right[kept]
+        return aligned.mean(axis=0) if reduction == "mean" else aligned.sum(axis=0)
+
+    return step

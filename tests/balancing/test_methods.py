@@ -24,12 +24,29 @@ from laws import (
 )
 
 from tf_gradcraft import balancing
-from tf_gradcraft.balancing import GradCraft, Mean, MetaBalance, PCGrad, Sum
+from tf_gradcraft.balancing import (
+    DBMTL,
+    IMTLG,
+    AlignedMTL,
+    ConFIG,
+    GradCraft,
+    GradVac,
+    Mean,
+    MetaBalance,
+    PCGrad,
+    PCGradPlus,
+    Sum,
+)
 
 
 def with_target(balancer, tasks):
     """The same target among other tasks."""
     return dataclasses.replace(balancer, target=list(tasks).index(balancer.target))
+
+
+def call_gradvac(balancer, gram, losses, state, order):
+    weights, cosines = balancer.weights_in_order(gram, order, state["cosines"])
+    return weights, state | {"cosines": cosines}
 
 
 METHODS = [
@@ -70,6 +87,32 @@ METHODS = [
         call_in_order,
         non_conflicting_at_two=True,
     ),
+    Method("pcgrad_plus", PCGradPlus, lambda: oracles.pcgrad_plus(0.5), call_in_order, non_conflicting_at_two=True),
+    Method(
+        "pcgrad_plus",
+        lambda: PCGradPlus(tau=1, reduction="mean"),
+        lambda: oracles.pcgrad_plus(1, "mean"),
+        call_in_order,
+        non_conflicting_at_two=True,
+    ),
+    Method("gradvac", GradVac, lambda: oracles.gradvac(0.01), call_gradvac, non_conflicting_at_two=True),
+    Method(
+        "gradvac",
+        lambda: GradVac(beta=0.5, reduction="mean"),
+        lambda: oracles.gradvac(0.5, "mean"),
+        call_gradvac,
+        non_conflicting_at_two=True,
+    ),
+    Method("imtl_g", IMTLG, oracles.imtl_g),
+    Method("db_mtl", DBMTL, oracles.db_mtl),
+    Method("aligned_mtl", AlignedMTL, lambda: oracles.aligned_mtl("min")),
+    Method("aligned_mtl", lambda: AlignedMTL(scale="median"), lambda: oracles.aligned_mtl("median")),
+    Method(
+        "aligned_mtl",
+        lambda: AlignedMTL(scale="rmse", reduction="sum"),
+        lambda: oracles.aligned_mtl("rmse", "sum"),
+    ),
+    Method("config", ConFIG, oracles.config),
 ]
 
 

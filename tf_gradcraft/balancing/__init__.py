@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_gradcraft.balancing.aligned_mtl import AlignedMTL
 from tf_gradcraft.balancing.base import Balancer
+from tf_gradcraft.balancing.chain import Chain
+from tf_gradcraft.balancing.config import ConFIG
+from tf_gradcraft.balancing.db_mtl import DBMTL
 from tf_gradcraft.balancing.gradcraft import GradCraft
+from tf_gradcraft.balancing.gradvac import GradVac
+from tf_gradcraft.balancing.imtl_g import IMTLG
+from tf_gradcraft.balancing.magnitude import Magnitude
 from tf_gradcraft.balancing.mean import Mean
 from tf_gradcraft.balancing.metabalance import MetaBalance
 from tf_gradcraft.balancing.pcgrad import PCGrad
+from tf_gradcraft.balancing.pcgrad_plus import PCGradPlus
 from tf_gradcraft.balancing.sum import Sum
 from tf_gradcraft.suggestions import unknown_name
 
-__all__ = ["Balancer", "GradCraft", "Mean", "MetaBalance", "PCGrad", "Sum", "get", "names"]
+__all__ = [
+    "DBMTL",
+    "IMTLG",
+    "AlignedMTL",
+    "Balancer",
+    "Chain",
+    "ConFIG",
+    "GradCraft",
+    "GradVac",
+    "Magnitude",
+    "Mean",
+    "MetaBalance",
+    "PCGrad",
+    "PCGradPlus",
+    "Sum",
+    "get",
+    "names",
+]
 
 _METHODS: dict[str, type[Balancer]] = {
     "sum": Sum,
@@ -20,6 +45,12 @@ _METHODS: dict[str, type[Balancer]] = {
     "gradcraft": GradCraft,
     "metabalance": MetaBalance,
     "pcgrad": PCGrad,
+    "pcgrad_plus": PCGradPlus,
+    "gradvac": GradVac,
+    "imtl_g": IMTLG,
+    "db_mtl": DBMTL,
+    "aligned_mtl": AlignedMTL,
+    "config": ConFIG,
 }
 
 

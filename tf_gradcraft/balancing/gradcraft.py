@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from tf_gradcraft.balancing.base import Balancer, active_tasks, check_range, norms_of
+from tf_gradcraft.balancing.magnitude import magnitude_scales, scaled_gram
 from tf_gradcraft.linalg import masked_solve, safe_divide
 
 
@@ -54,10 +55,9 @@ class GradCraft(Balancer):
         """See `Balancer.weights`."""
         gram = tf.cast(gram, tf.float64)
         norms = norms_of(gram)
-        largest = tf.reduce_max(norms, axis=-1, keepdims=True)
         present = tf.cast(norms > 0, tf.float64)
-        scale = present * (self.tau * safe_divide(largest, norms) + (1 - self.tau))
-        crafted = gram * scale[:, :, tf.newaxis] * scale[:, tf.newaxis, :]
+        scale = magnitude_scales(norms, self.tau)
+        crafted = scaled_gram(gram, scale)
         crafted_norms = norms * scale
 
         conflict = crafted < 0

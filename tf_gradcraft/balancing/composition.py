@@ -7,7 +7,7 @@ import dataclasses
 from tf_gradcraft.balancing.base import Balancer, State
 from tf_gradcraft.balancing.magnitude import scaled_gram
 
-FIRST, SECOND = "first.", "second."
+PREFIXES = ("first.", "second.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,24 +29,48 @@ class Composition(Balancer):
         """What the more demanding of the two needs."""
         return next(need for need in ("gram", "norms", "losses") if need in [member.needs for member in self.members])
 
+    @property
+    def looks_back(self) -> bool:  # type: ignore[override]
+        """Whether one of the two does."""
+        return any(member.looks_back for member in self.members)
+
     def init(self, num_tasks: int, num_parts: int = 1) -> State:
         """Returns the states of both, one dict: the names begin with `first.` and `second.`."""
-        first, second = self.members
-        return _joined(first.init(num_tasks, num_parts), second.init(num_tasks, num_parts))
+        return _joined(*(member.init(num_tasks, num_parts) for member in self.members))
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
         first, second = self.members
-        scales, first_state = first.weights(gram, losses, _part_of(state, FIRST), seed)
-        weights, second_state = second.weights(scaled_gram(gram, scales), losses, _part_of(state, SECOND), seed)
+        first_state, second_state = _split(state)
+        scales, first_state = first.weights(gram, losses, first_state, seed)
+        weights, second_state = second.weights(scaled_gram(gram, scales), losses, second_state, seed)
         return scales * weights, _joined(first_state, second_state)
+
+    def after_update(self, losses, losses_after, state):
+        """See `Balancer.after_update`."""
+        return _joined(
+            *(
+                member.after_update(losses, losses_after, own)
+                for member, own in zip(self.members, _split(state), strict=True)
+            )
+        )
+
+    def end_epoch(self, state):
+        """See `Balancer.end_epoch`."""
+        return _joined(*(member.end_epoch(own) for member, own in zip(self.members, _split(state), strict=True)))
 
 
 def _joined(first: State, second: State) -> State:
-    return {FIRST + name: value for name, value in first.items()} | {
-        SECOND + name: value for name, value in second.items()
+    return {
+        prefix + name: value
+        for prefix, state in zip(PREFIXES, (first, second), strict=True)
+        for name, value in state.items()
     }
 
 
-def _part_of(state: State, prefix: str) -> State:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+def _split(state: State) -> tuple[State, State]:
+    first, second = (
+        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        for prefix in PREFIXES
+    )
+    return first, second

@@ -6,6 +6,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_gradcraft.balancing.base import Balancer, active_tasks, norms_of
+from tf_gradcraft.balancing.positive_losses import positive_losses
 from tf_gradcraft.linalg import safe_divide
 
 SMALLEST_LOSS = 1e-8
@@ -27,6 +28,9 @@ class DBMTL(Balancer):
     Args:
         parts: How the shared variables are grouped, see `Balancer`. The paper balances all at once.
 
+    Raises:
+        tf.errors.InvalidArgumentError: If a loss is negative (not under XLA).
+
     Example:
         >>> gram = tf.linalg.diag(tf.constant([[4.0, 1.0]]))
         >>> weights, _ = DBMTL().weights(gram, losses=tf.constant([4.0, 0.5]), state={})
@@ -39,7 +43,7 @@ class DBMTL(Balancer):
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
         norms = norms_of(gram)
-        relative = norms / tf.maximum(tf.cast(losses, tf.float64), SMALLEST_LOSS)
+        active = active_tasks(gram)
+        relative = norms / tf.maximum(positive_losses("DBMTL", losses, active), SMALLEST_LOSS)
         weights = safe_divide(tf.reduce_max(relative, axis=-1, keepdims=True), norms)
-        alone = tf.reduce_sum(active_tasks(gram)) < 2
-        return tf.where(alone, tf.cast(norms > 0, tf.float64), weights), state
+        return tf.where(tf.reduce_sum(active) < 2, tf.cast(norms > 0, tf.float64), weights), state

@@ -6,13 +6,31 @@ import re
 import pytest
 
 from tf_gradcraft import balancing
-from tf_gradcraft.balancing import Balancer, GradCraft, MetaBalance, PCGrad
+from tf_gradcraft.balancing import (
+    IMTL,
+    IMTLL,
+    AlignedMTL,
+    Balancer,
+    GradCraft,
+    GradVac,
+    Magnitude,
+    MetaBalance,
+    PCGrad,
+    PCGradPlus,
+)
 
 
 @pytest.mark.parametrize("value", [2, -0.1, math.nan, math.inf])
 @pytest.mark.parametrize(
     ("make", "argument"),
-    [(GradCraft, "tau"), (GradCraft, "epsilon"), (MetaBalance, "relax_factor")],
+    [
+        (GradCraft, "tau"),
+        (GradCraft, "epsilon"),
+        (MetaBalance, "relax_factor"),
+        (Magnitude, "tau"),
+        (PCGradPlus, "tau"),
+        (GradVac, "beta"),
+    ],
     ids=lambda v: str(v),
 )
 def test_a_value_out_of_range_is_named_with_the_range(make, argument, value):
@@ -40,6 +58,28 @@ def test_an_unknown_strategy_is_named_with_those_there_are():
 def test_an_unknown_reduction_is_named_with_those_there_are():
     with pytest.raises(ValueError, match="PCGrad: reduction='men' is not known; did you mean 'mean'"):
         PCGrad(reduction="men")
+
+
+@pytest.mark.parametrize("make", [IMTLL, IMTL])
+@pytest.mark.parametrize("value", [0, -0.1, math.nan, math.inf])
+def test_a_learning_rate_must_be_above_zero(make, value):
+    wanted = rf"{make.__name__}: learning_rate={re.escape(repr(value))} is out of range; it must be in \(0, inf\)"
+    with pytest.raises(ValueError, match=wanted):
+        make(learning_rate=value)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument", "value", "meant"),
+    [
+        (AlignedMTL, "scale", "med", "Known: min, median, rmse"),
+        (AlignedMTL, "reduction", "some", "Known: mean, sum"),
+        (GradVac, "reduction", "meen", "did you mean 'mean'"),
+        (PCGradPlus, "reduction", "meen", "did you mean 'mean'"),
+    ],
+)
+def test_an_unknown_option_is_named_with_those_there_are(make, argument, value, meant):
+    with pytest.raises(ValueError, match=f"{argument}='{value}' is not known.*{meant}"):
+        make(**{argument: value})
 
 
 def test_an_unknown_target_task_is_named_with_those_there_are():

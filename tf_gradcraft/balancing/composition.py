@@ -7,7 +7,7 @@ import dataclasses
 from tf_gradcraft.balancing.base import Balancer, State
 from tf_gradcraft.balancing.magnitude import scaled_gram
 
-PREFIXES = ("first.", "second.")
+FIRST, SECOND = "first.", "second."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,10 @@ class Composition(Balancer):
         """Whether one of the two does."""
         return any(member.looks_back for member in self.members)
 
-    def init(self, num_tasks: int, num_parts: int = 1) -> State:
+    def init(self, num_tasks, num_parts=1):
         """Returns the states of both, one dict: the names begin with `first.` and `second.`."""
-        return _joined(*(member.init(num_tasks, num_parts) for member in self.members))
+        first, second = self.members
+        return _join(first.init(num_tasks, num_parts), second.init(num_tasks, num_parts))
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
@@ -44,33 +45,32 @@ class Composition(Balancer):
         first_state, second_state = _split(state)
         scales, first_state = first.weights(gram, losses, first_state, seed)
         weights, second_state = second.weights(scaled_gram(gram, scales), losses, second_state, seed)
-        return scales * weights, _joined(first_state, second_state)
+        return scales * weights, _join(first_state, second_state)
 
     def after_update(self, losses, losses_after, state):
         """See `Balancer.after_update`."""
-        return _joined(
-            *(
-                member.after_update(losses, losses_after, own)
-                for member, own in zip(self.members, _split(state), strict=True)
-            )
+        first, second = self.members
+        first_state, second_state = _split(state)
+        return _join(
+            first.after_update(losses, losses_after, first_state),
+            second.after_update(losses, losses_after, second_state),
         )
 
     def end_epoch(self, state):
         """See `Balancer.end_epoch`."""
-        return _joined(*(member.end_epoch(own) for member, own in zip(self.members, _split(state), strict=True)))
+        first, second = self.members
+        first_state, second_state = _split(state)
+        return _join(first.end_epoch(first_state), second.end_epoch(second_state))
 
 
-def _joined(first: State, second: State) -> State:
+def _join(first: State, second: State) -> State:
     return {
-        prefix + name: value
-        for prefix, state in zip(PREFIXES, (first, second), strict=True)
-        for name, value in state.items()
+        **{FIRST + name: value for name, value in first.items()},
+        **{SECOND + name: value for name, value in second.items()},
     }
 
 
 def _split(state: State) -> tuple[State, State]:
-    first, second = (
-        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        for prefix in PREFIXES
-    )
+    first = {name.removeprefix(FIRST): value for name, value in state.items() if name.startswith(FIRST)}
+    second = {name.removeprefix(SECOND): value for name, value in state.items() if name.startswith(SECOND)}
     return first, second

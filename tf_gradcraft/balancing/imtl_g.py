@@ -22,7 +22,7 @@ class IMTLG(Balancer):
     they can be, each task counting alike; $A^+ n$ would leave the tasks of small gradients out.
 
     The weights may be negative. Where the sum of the $c_s / n_s$ is negative too, the common projection is negative:
-    the update then *climbs* every loss. That is what the equation says, and what the paper's authors' code does.
+    the update then *climbs* every loss. That is what the equation says; watch for it.
 
     Paper: Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021.
 

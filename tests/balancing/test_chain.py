@@ -117,7 +117,7 @@ def test_members_hear_of_the_end_of_an_epoch_and_of_the_losses_after_the_update(
     ended = chain.end_epoch(after)
 
     dwa, famo = DWA(), FAMO()
-    scales, dwa_state = dwa.weights(GRAMS[0], LOSSES, dwa.init(4))
+    _, dwa_state = dwa.weights(GRAMS[0], LOSSES, dwa.init(4))
     _, famo_state = famo.weights(GRAMS[0], LOSSES, famo.init(4))
     famo_state = famo.after_update(LOSSES, 0.9 * LOSSES, famo_state)
     dwa_state = dwa.end_epoch(dwa_state)
@@ -186,11 +186,11 @@ def test_a_saved_model_goes_on_with_its_chain(tmp_path):
 
 
 def test_a_member_must_be_a_method():
-    with pytest.raises(ValueError, match="Chain: direction must be a Balancer, such as GradCraft.*got 'pcgrad'"):
+    with pytest.raises(ValueError, match=r"Chain: direction must be a Balancer, such as GradCraft.*got 'pcgrad'"):
         Chain(magnitude=Magnitude(), direction="pcgrad")
 
 
 def test_parts_are_given_to_the_chain():
-    with pytest.raises(ValueError, match="magnitude has parts='variable', the chain 'all'.*Chain.*parts='variable'"):
+    with pytest.raises(ValueError, match=r"magnitude has parts='variable', the chain 'all'.*Chain.*parts='variable'"):
         Chain(magnitude=Magnitude(parts="variable"), direction=PCGrad())
     Chain(magnitude=Magnitude(parts="variable"), direction=PCGrad(), parts="variable")

@@ -99,8 +99,8 @@ def test_magnitude_moves_norms_towards_the_largest():
 
 
 def test_a_chain_of_metabalance_and_pcgrad():
-    # MetaBalance brings (-2, 2) to the norm 1 of (1, 0): s = (1, 1 / (2 sqrt 2)); the cosine is -1 / sqrt 2, so both get
-    # the weight 1 + 1 / sqrt 2 in the scaled gradients.
+    # MetaBalance brings (-2, 2) to the norm 1 of (1, 0): s = (1, 1 / (2 sqrt 2)); the cosine is -1 / sqrt 2, so both
+    # get the weight 1 + 1 / sqrt 2 in the scaled gradients.
     chain = Chain(magnitude=MetaBalance(relax_factor=1, beta=0), direction=PCGrad())
     weights = weights_of(chain, [1, 0], [-2, 2])
     np.testing.assert_allclose(weights, (1 + 0.5**0.5) * np.array([1, 0.5 / 2**0.5]), rtol=1e-12)

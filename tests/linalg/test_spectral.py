@@ -61,6 +61,16 @@ def test_eigenvalues_of_special_matrices(matrix, mode):
     np.testing.assert_allclose(vectors * values @ vectors.T, matrix, rtol=0, atol=rounding)
 
 
+@every_mode
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_matrix_that_is_not_finite_has_eigenvalues_nan_and_leaves_the_others_alone(bad, mode):
+    spoiled = np.eye(3)
+    spoiled[0, 1] = spoiled[1, 0] = bad
+    values, _ = in_mode(symmetric_eigen, mode)(tf.constant(np.stack([spoiled, np.diag([1.0, 2.0, 3.0])])))
+    assert np.isnan(values[0]).all()
+    np.testing.assert_allclose(np.sort(values[1]), [1, 2, 3], rtol=1e-14)
+
+
 def test_the_rank_is_that_of_numpy():
     for rank in range(1, 8):
         gradients = np.random.default_rng(rank).normal(size=(7, rank))

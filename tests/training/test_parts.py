@@ -88,7 +88,8 @@ def assert_trained_by_part(balancer, form, **settings):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", GRAM_METHODS)
 def test_each_part_is_trained_as_by_a_balancer_of_its_own(name, form):
-    assert_trained_by_part(balancing.get(name, parts=FORMS[form]), FORMS[form], run_eagerly=True)
+    # Tracing takes a second, so that one form of three is traced.
+    assert_trained_by_part(balancing.get(name, parts=FORMS[form]), FORMS[form], run_eagerly=form != "groups")
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -18,7 +18,8 @@ def symmetric_eigen(matrix):
     pseudo-inverse. Where more than rounding is left, Jacobi sweeps take it away; elsewhere they cost nothing.
 
     Args:
-        matrix: Symmetric matrices A [..., T, T], float64.
+        matrix: Symmetric matrices A [..., T, T], float64. One with an element that is not finite has the eigenvalues
+            NaN; TensorFlow's own decomposition raises an error that says nothing of tasks.
 
     Returns:
         Eigenvalues $\lambda$ [..., T], in no certain order, and eigenvectors V [..., T, T], one a column, float64:
@@ -29,13 +30,13 @@ def symmetric_eigen(matrix):
         >>> values.numpy().round(12).tolist()
         [1.0, 3.0]
     """
-    _, vectors = tf.linalg.eigh(matrix)
     size = matrix.shape[-1]
-    if size == 1:
-        return matrix[..., 0], vectors
+    finite = tf.reduce_all(tf.math.is_finite(matrix), axis=[-2, -1], keepdims=True)
+    matrix = tf.where(finite, matrix, tf.zeros_like(matrix))
+    _, vectors = tf.linalg.eigh(matrix)
     rotated = tf.matmul(vectors, tf.matmul(matrix, vectors), transpose_a=True)
     rounding = size * EPSILON * tf.reduce_max(tf.abs(matrix), axis=[-2, -1], keepdims=True)
-    rounds = tf.constant(_partners(size))
+    partners = _partners(size)
 
     def is_open(sweep, rotated, vectors):
         off_diagonal = tf.linalg.set_diag(rotated, tf.zeros_like(rotated[..., 0]))
@@ -43,14 +44,15 @@ def symmetric_eigen(matrix):
 
     def rotate_all(sweep, rotated, vectors):
         _, rotated, vectors = tf.while_loop(
-            lambda turn, *_: turn < len(rounds),
-            lambda turn, rotated, vectors: (turn + 1, *_rotate_pairs(rotated, vectors, rounds[turn])),
+            lambda turn, *_: turn < len(partners),
+            lambda turn, rotated, vectors: (turn + 1, *_rotate_pairs(rotated, vectors, tf.gather(partners, turn))),
             (0, rotated, vectors),
         )
         return sweep + 1, rotated, vectors
 
     _, rotated, vectors = tf.while_loop(is_open, rotate_all, (0, rotated, vectors))
-    return tf.linalg.diag_part(rotated), vectors
+    values = tf.linalg.diag_part(rotated)
+    return tf.where(finite[..., 0], values, tf.fill(tf.shape(values), tf.constant(np.nan, values.dtype))), vectors
 
 
 def significant(eigenvalues):

@@ -5,14 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from tf_gradcraft.balancing.base import Balancer
+from tf_gradcraft.balancing.cagrad import CAGrad
+from tf_gradcraft.balancing.dualproj import DualProj
+from tf_gradcraft.balancing.fairgrad import FairGrad
 from tf_gradcraft.balancing.gradcraft import GradCraft
 from tf_gradcraft.balancing.mean import Mean
 from tf_gradcraft.balancing.metabalance import MetaBalance
+from tf_gradcraft.balancing.mgda import MGDA
+from tf_gradcraft.balancing.nash_mtl import NashMTL
 from tf_gradcraft.balancing.pcgrad import PCGrad
 from tf_gradcraft.balancing.sum import Sum
+from tf_gradcraft.balancing.upgrad import UPGrad
 from tf_gradcraft.suggestions import unknown_name
 
-__all__ = ["Balancer", "GradCraft", "Mean", "MetaBalance", "PCGrad", "Sum", "get", "names"]
+__all__ = [
+    "MGDA",
+    "Balancer",
+    "CAGrad",
+    "DualProj",
+    "FairGrad",
+    "GradCraft",
+    "Mean",
+    "MetaBalance",
+    "NashMTL",
+    "PCGrad",
+    "Sum",
+    "UPGrad",
+    "get",
+    "names",
+]
 
 _METHODS: dict[str, type[Balancer]] = {
     "sum": Sum,
@@ -20,6 +41,12 @@ _METHODS: dict[str, type[Balancer]] = {
     "gradcraft": GradCraft,
     "metabalance": MetaBalance,
     "pcgrad": PCGrad,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "nash_mtl": NashMTL,
+    "fairgrad": FairGrad,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
 }
 
 

@@ -11,7 +11,8 @@ def frank_wolfe_min_norm(matrix: tf.Tensor, iterations: int = 100) -> tf.Tensor:
 
     Starts at the shortest of the vectors. Each step moves weight from the vector of the largest to the vector of the
     smallest product with the present mixture, and by exact line search: the pairwise variant of Frank-Wolfe, which
-    unlike the classical one converges linearly. `simplex_qp` gives the exact answer, usually in less time.
+    unlike the classical one converges linearly. Where vectors nearly cancel out, or differ much in length, hundreds of
+    steps are far from the end; `simplex_qp` gives the exact answer, and in less time.
 
     Papers: Sener and Koltun, "Multi-Task Learning as Multi-Objective Optimization", NeurIPS 2018, arXiv 1810.04650, for
     the use; Lacoste-Julien and Jaggi, "On the Global Linear Convergence of Frank-Wolfe Optimization Variants", NeurIPS

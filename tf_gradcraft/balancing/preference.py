@@ -40,7 +40,7 @@ def resolve_preference(method: str, preference: Preference, tasks: Sequence[str]
     if isinstance(preference, Mapping):
         for name in preference:
             if name not in tasks:
-                raise ValueError(f"{method}: " + unknown_name("preference for", name, tasks))
+                raise ValueError(f"{method}: " + unknown_name("task of the preference", name, tasks))
         missing = [task for task in tasks if task not in preference]
         if missing:
             raise ValueError(f"{method}: preference has no value for {', '.join(missing)}")

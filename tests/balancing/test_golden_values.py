@@ -11,11 +11,15 @@ from tf_gradcraft.balancing import (
     IMTL,
     IMTLG,
     IMTLL,
+    MGDA,
     RLW,
     STCH,
     AlignedMTL,
+    CAGrad,
     Chain,
     ConFIG,
+    DualProj,
+    FairGrad,
     Fixed,
     GradCraft,
     GradNorm,
@@ -23,17 +27,23 @@ from tf_gradcraft.balancing import (
     Magnitude,
     Mean,
     MetaBalance,
+    NashMTL,
     PCGrad,
     PCGradPlus,
     Sum,
     UncertaintyWeighting,
+    UPGrad,
 )
 
+# Each in conflict with (-1, 1, 0) projected off that one comes into conflict with another.
+CHAINED = [[1, 0, 0], [-1, 1, 0], [1, -2, 2]]
 
-def weights_of(balancer, *vectors):
+
+def weights_of(balancer, *vectors, losses=None):
     vectors = np.array(vectors, float)
     state = balancer.init(len(vectors))
-    weights, _ = balancer.weights(tf.constant((vectors @ vectors.T)[np.newaxis]), tf.ones(len(vectors)), state)
+    losses = tf.ones(len(vectors)) if losses is None else tf.constant(losses)
+    weights, _ = balancer.weights(tf.constant((vectors @ vectors.T)[np.newaxis]), losses, state)
     return weights.numpy()[0]
 
 
@@ -67,6 +77,55 @@ def test_gradcraft_solves_for_all_conflicts_at_once():
     vectors = [[-1, -1, 1], [1, 0, 0], [1, 1, 0]]
     weights = weights_of(GradCraft(tau=0, epsilon=0), *vectors)
     np.testing.assert_allclose(weights, np.array([1 + 1 / 3 + 2 / 3, 1, 1 + 1]) / 3, rtol=1e-12)
+
+
+def test_gradcraft_in_one_shot_leaves_the_conflict_that_the_exact_projection_removes():
+    # Task 0 conflicts with task 1 only: g0 + g1 / 2 = (1/2, 1/2, 0), in conflict with task 2. The nearest vector
+    # without conflict is g0 + 2/3 g1 + 1/9 g2 = (4, 4, 2) / 9. Task 1: g1 + 3/4 g0 + 1/4 g2 = (0, 1/2, 1/2) in both.
+    # Task 2: g2 + 3/2 g1 = (-1/2, -1/2, 2), in conflict with task 0; against g2 + g0 + 2 g1 = (0, 0, 2).
+    one_shot = [[1, 1 / 2, 0], [3 / 4, 1, 1 / 4], [0, 3 / 2, 1]]
+    exact = [[1, 2 / 3, 1 / 9], [3 / 4, 1, 1 / 4], [1, 2, 1]]
+    crafted = tf.constant((np.array(CHAINED) @ np.array(CHAINED).T)[np.newaxis], tf.float64)
+    for projection, expected in {"one_shot": one_shot, "exact": exact}.items():
+        balancer = GradCraft(tau=0, epsilon=0, projection=projection)
+        np.testing.assert_allclose(balancer.projections(crafted)[0], expected, atol=1e-12)
+        np.testing.assert_allclose(weights_of(balancer, *CHAINED), np.mean(expected, axis=0), atol=1e-12)
+
+
+def test_gradcraft_projects_one_by_one_as_pcgrad():
+    weights = weights_of(GradCraft(tau=0, projection="local"), [1, 0], [-1, 1])
+    np.testing.assert_allclose(weights, [1.0, 0.75], rtol=1e-12)
+    # Equal norms first: M = 2 makes (2, 0) of (1, 0); cosine -1/2, so each adds half of the other.
+    weights = weights_of(GradCraft(tau=1, projection="local"), [1, 0], [-1, 3**0.5])
+    np.testing.assert_allclose(weights, [1.5, 0.75], rtol=1e-12)
+
+
+def test_gradcraft_aligns_norms_towards_the_target():
+    # Orthogonal gradients with tau = 1: w = M / n / T.
+    three, two = [[1, 0, 0], [0, 2, 0], [0, 0, 6]], [[3, 0], [0, 1]]
+    targets = {"max": (6, 3), "mean": (3, 2), "median": (2, 2), "geometric": (12 ** (1 / 3), 3**0.5), 1: (2, 1)}
+    for magnitude, (of_three, of_two) in targets.items():
+        balancer = GradCraft(tau=1, magnitude=magnitude)
+        np.testing.assert_allclose(weights_of(balancer, *three), of_three / np.array([1, 2, 6]) / 3, rtol=1e-12)
+        np.testing.assert_allclose(weights_of(balancer, *two), of_two / np.array([3, 1]) / 2, rtol=1e-12)
+
+
+def test_gradcraft_aligns_norms_towards_a_named_task():
+    balancer = GradCraft(tau=1, magnitude="like").for_tasks(["click", "like"])
+    np.testing.assert_allclose(weights_of(balancer, [3, 0], [0, 1]), [1 / 6, 1 / 2], rtol=1e-12)
+    # It has no gradient: nothing to align to.
+    np.testing.assert_allclose(weights_of(balancer, [3, 0], [0, 0]), [1, 0], rtol=1e-12)
+
+
+def test_gradcraft_follows_its_moving_average_of_norms():
+    # Norms (1, 4), then (3, 4): with beta = 1/2 the averages are (1, 4), then (2, 4); M = 4.
+    balancer = GradCraft(tau=1, beta=0.5)
+    first, state = balancer.weights(tf.linalg.diag([[1.0, 16.0]]), tf.ones(2), balancer.init(2))
+    second, state = balancer.weights(tf.linalg.diag([[9.0, 16.0]]), tf.ones(2), state)
+    np.testing.assert_allclose(first, [[2, 0.5]], rtol=1e-12)
+    np.testing.assert_allclose(second, [[1, 0.5]], rtol=1e-12)
+    _, state = balancer.weights(tf.linalg.diag([[0.0, 16.0]]), tf.ones(2), state)
+    np.testing.assert_allclose(state["norms"], [[2, 4]], rtol=1e-12)
 
 
 def test_gradcraft_counts_a_task_that_has_a_gradient_in_another_part():
@@ -406,3 +465,70 @@ def test_gradnorm_weights_stay_positive():
     for _ in range(5):
         weights, state = balancer.weights(gram, tf.ones(2), state)
         assert (weights.numpy() > 0).all()
+
+
+def test_mgda_takes_the_shortest_combination():
+    # Orthogonal: weights in proportion to 1 / n^2.
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 2]), [0.8, 0.2], rtol=1e-12)
+    # (1, 0) itself is shorter than any mixture with (2, 1).
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [2, 1]), [1, 0], atol=1e-12)
+    # 1/3 of each adds up to nothing.
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 1], [-1, -1]), [1 / 3] * 3, rtol=1e-9)
+
+
+def test_mgda_normalises_gradients_first():
+    # (1, 0) and (0, 2) at losses 1 and 2 become unit vectors, unit vectors, and (1, 0) and (0, 1/2).
+    expected = {"l2": [0.5, 0.5], "loss": [0.5, 0.5], "loss+": [0.2, 0.8]}
+    for normalization, weights in expected.items():
+        balancer = MGDA(normalization=normalization)
+        np.testing.assert_allclose(weights_of(balancer, [1, 0], [0, 2], losses=[1.0, 2.0]), weights, rtol=1e-12)
+
+
+def test_mgda_by_frank_wolfe_comes_to_the_same():
+    vectors = np.random.default_rng(0).normal(size=(5, 20))
+    by_steps = weights_of(MGDA(solver="frank_wolfe", iterations=1000), *vectors)
+    np.testing.assert_allclose(by_steps, weights_of(MGDA(), *vectors), atol=1e-8)
+
+
+def test_cagrad_spends_its_radius_on_the_smallest_gain():
+    # Mean (1/2, 1), gains 1/2 and 2, radius k = 0.4 sqrt(5/4) < 3/2: all of it goes to the first task.
+    radius = 0.4 * 1.25**0.5
+    np.testing.assert_allclose(weights_of(CAGrad(c=0.4), [1, 0], [0, 2]), [0.5 + radius, 0.5], rtol=1e-9)
+    # Alike: it goes along the mean.
+    for rescale, divisor in {"none": 1, "linear": 1.5, "square": 1.25}.items():
+        weights = weights_of(CAGrad(c=0.5, rescale=rescale), [1, 0], [0, 1])
+        np.testing.assert_allclose(weights, np.full(2, 0.75 / divisor), rtol=1e-9)
+
+
+def test_nash_mtl_of_two_unit_vectors():
+    # w (1 + cos) = 1 / w: at a cosine of -1/2 both weights are sqrt(2).
+    np.testing.assert_allclose(weights_of(NashMTL(), [1, 0], [-0.5, 0.75**0.5]), [2**0.5] * 2, rtol=1e-8)
+    np.testing.assert_allclose(weights_of(NashMTL(), [3, 0], [0, 0.25]), [1 / 3, 4], rtol=1e-8)
+
+
+def test_one_task_alone_has_nothing_to_bargain_about():
+    for balancer in (NashMTL(), FairGrad(), CAGrad()):
+        np.testing.assert_array_equal(weights_of(balancer, [3, 0], [0, 0]), [1, 0])
+
+
+def test_fairgrad_of_orthogonal_gradients():
+    # n^2 w = w^(-1 / alpha): w = n^(-2 alpha / (1 + alpha)).
+    for alpha, weight in {0.5: 1 / 4, 1.0: 1 / 8, 2.0: 1 / 16}.items():
+        weights = weights_of(FairGrad(alpha=alpha), [8, 0], [0, 1])
+        np.testing.assert_allclose(weights, [weight, 1], rtol=1e-7)
+
+
+def test_upgrad_projects_each_and_averages():
+    rows = np.array([[1, 2 / 3, 1 / 9], [3 / 4, 1, 1 / 4], [1, 2, 1]])
+    np.testing.assert_allclose(weights_of(UPGrad(), *CHAINED), rows.mean(axis=0), rtol=1e-9)
+    weights = weights_of(UPGrad(preference=[1, 2, 5]), *CHAINED)
+    np.testing.assert_allclose(weights, np.array([1, 2, 5]) / 8 @ rows, rtol=1e-9)
+
+
+def test_dualproj_projects_the_mean():
+    # Mean (1, 0) / 2 + (-2, sqrt(12)) / 2 has the product -1/2 with the first: half of it more undoes that.
+    vectors = [[1, 0], [-2, 12**0.5]]
+    np.testing.assert_allclose(weights_of(DualProj(), *vectors), [1, 0.5], rtol=1e-9)
+    # 4/5 (1, 0) + 1/5 (-2, sqrt(12)) conflicts with none.
+    balancer = DualProj(preference={"like": 1, "click": 4}).for_tasks(["click", "like"])
+    np.testing.assert_allclose(weights_of(balancer, *vectors), [0.8, 0.2], rtol=1e-9)

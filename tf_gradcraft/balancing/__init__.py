@@ -7,10 +7,13 @@ from typing import Any
 
 from tf_gradcraft.balancing.aligned_mtl import AlignedMTL
 from tf_gradcraft.balancing.base import Balancer
+from tf_gradcraft.balancing.cagrad import CAGrad
 from tf_gradcraft.balancing.chain import Chain
 from tf_gradcraft.balancing.config import ConFIG
 from tf_gradcraft.balancing.db_mtl import DBMTL
+from tf_gradcraft.balancing.dualproj import DualProj
 from tf_gradcraft.balancing.dwa import DWA
+from tf_gradcraft.balancing.fairgrad import FairGrad
 from tf_gradcraft.balancing.famo import FAMO
 from tf_gradcraft.balancing.fixed import Fixed
 from tf_gradcraft.balancing.gls import GLS
@@ -20,15 +23,18 @@ from tf_gradcraft.balancing.gradvac import GradVac
 from tf_gradcraft.balancing.imtl import IMTL
 from tf_gradcraft.balancing.imtl_g import IMTLG
 from tf_gradcraft.balancing.imtl_l import IMTLL
-from tf_gradcraft.balancing.magnitude import Magnitude
+from tf_gradcraft.balancing.magnitude_step import Magnitude
 from tf_gradcraft.balancing.mean import Mean
 from tf_gradcraft.balancing.metabalance import MetaBalance
+from tf_gradcraft.balancing.mgda import MGDA
+from tf_gradcraft.balancing.nash_mtl import NashMTL
 from tf_gradcraft.balancing.pcgrad import PCGrad
 from tf_gradcraft.balancing.pcgrad_plus import PCGradPlus
 from tf_gradcraft.balancing.rlw import RLW
 from tf_gradcraft.balancing.stch import STCH
 from tf_gradcraft.balancing.sum import Sum
 from tf_gradcraft.balancing.uncertainty_weighting import UncertaintyWeighting
+from tf_gradcraft.balancing.upgrad import UPGrad
 from tf_gradcraft.suggestions import unknown_name
 
 __all__ = [
@@ -39,12 +45,16 @@ __all__ = [
     "IMTL",
     "IMTLG",
     "IMTLL",
+    "MGDA",
     "RLW",
     "STCH",
     "AlignedMTL",
     "Balancer",
+    "CAGrad",
     "Chain",
     "ConFIG",
+    "DualProj",
+    "FairGrad",
     "Fixed",
     "GradCraft",
     "GradNorm",
@@ -52,9 +62,11 @@ __all__ = [
     "Magnitude",
     "Mean",
     "MetaBalance",
+    "NashMTL",
     "PCGrad",
     "PCGradPlus",
     "Sum",
+    "UPGrad",
     "UncertaintyWeighting",
     "get",
     "names",
@@ -83,6 +95,12 @@ _METHODS: dict[str, type[Balancer]] = {
     "db_mtl": DBMTL,
     "aligned_mtl": AlignedMTL,
     "config": ConFIG,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "nash_mtl": NashMTL,
+    "fairgrad": FairGrad,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
 }
 
 

@@ -12,23 +12,41 @@ from tf_gradcraft.balancing import (
     DWA,
     FAMO,
     GLS,
+    IMTL,
+    IMTLL,
+    MGDA,
     STCH,
+    AlignedMTL,
     Balancer,
+    CAGrad,
+    DualProj,
+    FairGrad,
     Fixed,
     GradCraft,
     GradNorm,
+    GradVac,
+    Magnitude,
     Mean,
     MetaBalance,
     PCGrad,
+    PCGradPlus,
     Sum,
     UncertaintyWeighting,
+    UPGrad,
 )
 
 
 @pytest.mark.parametrize("value", [2, -0.1, math.nan, math.inf])
 @pytest.mark.parametrize(
     ("make", "argument"),
-    [(GradCraft, "tau"), (GradCraft, "epsilon"), (MetaBalance, "relax_factor")],
+    [
+        (GradCraft, "tau"),
+        (GradCraft, "epsilon"),
+        (MetaBalance, "relax_factor"),
+        (Magnitude, "tau"),
+        (PCGradPlus, "tau"),
+        (GradVac, "beta"),
+    ],
     ids=lambda v: str(v),
 )
 def test_a_value_out_of_range_is_named_with_the_range(make, argument, value):
@@ -157,9 +175,67 @@ def test_what_can_not_be_registered_is_refused():
 
 
 @pytest.mark.parametrize("value", [1, 1.0, -0.5, math.nan])
-def test_beta_must_leave_room_for_the_present(value):
-    with pytest.raises(ValueError, match=rf"MetaBalance: beta={value!r} is out of range; it must be in \[0, 1\)"):
-        MetaBalance(beta=value)
+@pytest.mark.parametrize(("make", "argument"), [(MetaBalance, "beta"), (GradCraft, "beta"), (CAGrad, "c")])
+def test_a_share_must_leave_something(make, argument, value):
+    wanted = rf"{make.__name__}: {argument}={value!r} is out of range; it must be in \[0, 1\)"
+    with pytest.raises(ValueError, match=wanted):
+        make(**{argument: value})
+
+
+@pytest.mark.parametrize("value", [0, 0.05, 11, math.nan, math.inf])
+def test_fairness_out_of_range_is_named_with_the_range(value):
+    with pytest.raises(ValueError, match=rf"FairGrad: alpha={value!r} is out of range; it must be in \[0.1, 10\]"):
+        FairGrad(alpha=value)
+
+
+@pytest.mark.parametrize("value", [0, 10**6])
+def test_iterations_out_of_range_are_named_with_the_range(value):
+    with pytest.raises(ValueError, match=rf"MGDA: iterations={value} is out of range; it must be in \[1, 10000\]"):
+        MGDA(iterations=value)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument", "given", "meant", "known"),
+    [
+        (GradCraft, "projection", "exakt", "exact", "one_shot, exact, local"),
+        (MGDA, "normalization", "los", "loss", "none, l2, loss, loss+"),
+        (MGDA, "solver", "exakt", "exact", "exact, frank_wolfe"),
+        (CAGrad, "rescale", "linaer", "linear", "none, linear, square"),
+    ],
+)
+def test_an_unknown_choice_is_named_with_those_there_are(make, argument, given, meant, known):
+    wanted = rf"{make.__name__}: {argument}='{given}' is not known; did you mean '{meant}'\? Known: {re.escape(known)}"
+    with pytest.raises(ValueError, match=wanted):
+        make(**{argument: given})
+
+
+def test_a_magnitude_must_be_a_kind_of_mean_or_a_task():
+    with pytest.raises(ValueError, match=r"GradCraft: magnitude='clik' is not known; did you mean 'click'.*max, mean"):
+        GradCraft(magnitude="clik").for_tasks(["click", "like"])
+    with pytest.raises(ValueError, match=r"GradCraft: magnitude=2 .*2 tasks"):
+        GradCraft(magnitude=2).for_tasks(["click", "like"])
+    with pytest.raises(ValueError, match=r"GradCraft: magnitude='click' is not resolved.*for_tasks"):
+        GradCraft(magnitude="click").weights([[[1.0]]], [1.0], {})
+    assert GradCraft(magnitude="like").for_tasks(["click", "like"]) == GradCraft(magnitude=1)
+    assert GradCraft().for_tasks(["max", "like"]) == GradCraft()
+
+
+@pytest.mark.parametrize("make", [UPGrad, DualProj])
+def test_a_preference_must_be_positive_and_for_the_tasks(make):
+    name = make.__name__
+    for bad in ([1, -1], [0.0, 1.0], {"click": math.inf}, [math.nan]):
+        with pytest.raises(
+            ValueError, match=rf"{name}: preference=.* is out of range; each value must be in \(0, inf\)"
+        ):
+            make(preference=bad)
+    with pytest.raises(ValueError, match=rf"{name}: task of the preference='clik' is not known; did you mean 'click'"):
+        make(preference={"clik": 1.0}).for_tasks(["click", "like"])
+    with pytest.raises(ValueError, match=f"{name}: preference has no value for like"):
+        make(preference={"click": 1.0}).for_tasks(["click", "like"])
+    with pytest.raises(ValueError, match=f"{name}: preference has 3 values for 2 tasks"):
+        make(preference=[1, 2, 3]).for_tasks(["click", "like"])
+    with pytest.raises(ValueError, match=rf"{name}: preference is not resolved.*for_tasks"):
+        make(preference={"click": 1.0}).weights([[[1.0]]], [1.0], {})
 
 
 def test_the_ends_of_a_range_are_allowed():
@@ -175,6 +251,28 @@ def test_an_unknown_strategy_is_named_with_those_there_are():
 def test_an_unknown_reduction_is_named_with_those_there_are():
     with pytest.raises(ValueError, match="PCGrad: reduction='men' is not known; did you mean 'mean'"):
         PCGrad(reduction="men")
+
+
+@pytest.mark.parametrize("make", [IMTLL, IMTL])
+@pytest.mark.parametrize("value", [0, -0.1, math.nan, math.inf])
+def test_a_learning_rate_must_be_above_zero(make, value):
+    wanted = rf"{make.__name__}: learning_rate={re.escape(repr(value))} is out of range; it must be in \(0, inf\)"
+    with pytest.raises(ValueError, match=wanted):
+        make(learning_rate=value)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument", "value", "meant"),
+    [
+        (AlignedMTL, "scale", "med", "Known: min, median, rmse"),
+        (AlignedMTL, "reduction", "some", "Known: mean, sum"),
+        (GradVac, "reduction", "meen", "did you mean 'mean'"),
+        (PCGradPlus, "reduction", "meen", "did you mean 'mean'"),
+    ],
+)
+def test_an_unknown_option_is_named_with_those_there_are(make, argument, value, meant):
+    with pytest.raises(ValueError, match=f"{argument}='{value}' is not known.*{meant}"):
+        make(**{argument: value})
 
 
 def test_an_unknown_target_task_is_named_with_those_there_are():

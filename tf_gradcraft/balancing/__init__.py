@@ -5,36 +5,68 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from tf_gradcraft.balancing.aligned_mtl import AlignedMTL
 from tf_gradcraft.balancing.base import Balancer
+from tf_gradcraft.balancing.cagrad import CAGrad
+from tf_gradcraft.balancing.chain import Chain
+from tf_gradcraft.balancing.config import ConFIG
+from tf_gradcraft.balancing.db_mtl import DBMTL
+from tf_gradcraft.balancing.dualproj import DualProj
 from tf_gradcraft.balancing.dwa import DWA
+from tf_gradcraft.balancing.fairgrad import FairGrad
 from tf_gradcraft.balancing.famo import FAMO
 from tf_gradcraft.balancing.fixed import Fixed
 from tf_gradcraft.balancing.gls import GLS
 from tf_gradcraft.balancing.gradcraft import GradCraft
 from tf_gradcraft.balancing.gradnorm import GradNorm
+from tf_gradcraft.balancing.gradvac import GradVac
+from tf_gradcraft.balancing.imtl import IMTL
+from tf_gradcraft.balancing.imtl_g import IMTLG
+from tf_gradcraft.balancing.imtl_l import IMTLL
+from tf_gradcraft.balancing.magnitude_step import Magnitude
 from tf_gradcraft.balancing.mean import Mean
 from tf_gradcraft.balancing.metabalance import MetaBalance
+from tf_gradcraft.balancing.mgda import MGDA
+from tf_gradcraft.balancing.nash_mtl import NashMTL
 from tf_gradcraft.balancing.pcgrad import PCGrad
+from tf_gradcraft.balancing.pcgrad_plus import PCGradPlus
 from tf_gradcraft.balancing.rlw import RLW
 from tf_gradcraft.balancing.stch import STCH
 from tf_gradcraft.balancing.sum import Sum
 from tf_gradcraft.balancing.uncertainty_weighting import UncertaintyWeighting
+from tf_gradcraft.balancing.upgrad import UPGrad
 from tf_gradcraft.suggestions import unknown_name
 
 __all__ = [
+    "DBMTL",
     "DWA",
     "FAMO",
     "GLS",
+    "IMTL",
+    "IMTLG",
+    "IMTLL",
+    "MGDA",
     "RLW",
     "STCH",
+    "AlignedMTL",
     "Balancer",
+    "CAGrad",
+    "Chain",
+    "ConFIG",
+    "DualProj",
+    "FairGrad",
     "Fixed",
     "GradCraft",
     "GradNorm",
+    "GradVac",
+    "Magnitude",
     "Mean",
     "MetaBalance",
+    "NashMTL",
     "PCGrad",
+    "PCGradPlus",
     "Sum",
+    "UPGrad",
     "UncertaintyWeighting",
     "get",
     "names",
@@ -49,12 +81,26 @@ _METHODS: dict[str, type[Balancer]] = {
     "dwa": DWA,
     "rlw": RLW,
     "gls": GLS,
+    "imtl_l": IMTLL,
     "stch": STCH,
     "famo": FAMO,
     "gradnorm": GradNorm,
     "gradcraft": GradCraft,
     "metabalance": MetaBalance,
     "pcgrad": PCGrad,
+    "pcgrad_plus": PCGradPlus,
+    "gradvac": GradVac,
+    "imtl_g": IMTLG,
+    "imtl": IMTL,
+    "db_mtl": DBMTL,
+    "aligned_mtl": AlignedMTL,
+    "config": ConFIG,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "nash_mtl": NashMTL,
+    "fairgrad": FairGrad,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
 }
 
 

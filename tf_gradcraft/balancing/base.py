@@ -136,6 +136,18 @@ def norms_of(gram: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(tf.linalg.diag_part(tf.cast(gram, tf.float64)), 0))
 
 
+def scaled_gram(gram: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+    """Returns the Gram matrices diag(s) A diag(s) [P, T, T] of the gradients times s [P, T], in float64."""
+    return tf.cast(gram, tf.float64) * scales[:, :, tf.newaxis] * scales[:, tf.newaxis, :]
+
+
 def active_tasks(gram: tf.Tensor) -> tf.Tensor:
     """Returns which tasks [T] (float64, 0 or 1) have a gradient in any part; the others are left out of a step."""
     return tf.cast(tf.reduce_any(norms_of(gram) > 0, axis=0), tf.float64)
+
+
+def plain_if_alone(weights: tf.Tensor, gram: tf.Tensor) -> tf.Tensor:
+    """Returns the weights [P, T], or weight 1 for the one task that has a gradient, if there is only one."""
+    active = active_tasks(gram)
+    alone = tf.reduce_sum(active) == 1
+    return tf.where(alone, active * tf.ones_like(weights), weights)

@@ -50,18 +50,8 @@ class PCGrad(Balancer):
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
-        num_tasks = gram.shape[-1]
-        # Whole-range integers: the only draws that are the same in the graph and under XLA.
-        draws = tf.random.stateless_uniform(
-            [num_tasks, num_tasks],
-            state["seed"] if seed is None else seed,
-            minval=None,
-            maxval=None,
-            dtype=tf.int64,
-            alg="philox",
-        )
-        weights = self.weights_in_order(gram, tf.argsort(draws, axis=-1))
-        return weights, {"seed": state["seed"] + tf.constant([0, 1], tf.int64)}
+        order = random_order(gram.shape[-1], state["seed"] if seed is None else seed)
+        return self.weights_in_order(gram, order), {"seed": state["seed"] + tf.constant([0, 1], tf.int64)}
 
     def weights_in_order(self, gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         """Returns the weights [P, T] for given orders.
@@ -71,17 +61,37 @@ class PCGrad(Balancer):
             order: int32 [T, T]: row i is the order in which task i meets the tasks (itself is passed over).
         """
         gram = tf.cast(gram, tf.float64)
-        num_tasks = gram.shape[-1]
-        identity = tf.eye(num_tasks, dtype=tf.float64)
-        inverse_squares = safe_divide(tf.ones([], tf.float64), tf.linalg.diag_part(gram))
-        projection = identity + tf.zeros_like(gram)
-        for step in range(num_tasks):
-            # All tasks take their step-th projection together: row i meets task order[i, step].
-            met = tf.one_hot(order[:, step], num_tasks, dtype=tf.float64) * (1 - identity)
-            products = tf.reduce_sum(tf.matmul(projection, gram) * met, axis=-1)
-            lengths = tf.linalg.matvec(inverse_squares[:, tf.newaxis] * met, tf.ones([num_tasks], tf.float64))
-            projection -= (tf.minimum(products, 0) * lengths)[..., tf.newaxis] * met
+        projection = project_in_order(gram, order)
         weights = tf.reduce_sum(projection * tf.cast(norms_of(gram) > 0, tf.float64)[..., tf.newaxis], axis=1)
         if self.reduction == "mean":
             weights = safe_divide(weights, tf.reduce_sum(active_tasks(gram)))
         return weights
+
+
+def random_order(num_tasks: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns an order of the tasks for each task, int32 [T, T], drawn from an int64 seed [2]."""
+    # Whole-range integers: the only draws that are the same in the graph and under XLA.
+    draws = tf.random.stateless_uniform(
+        [num_tasks, num_tasks], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
+    )
+    return tf.argsort(draws, axis=-1)
+
+
+def project_in_order(gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+    """Returns P [P, T, T]: task i's projected gradient is the sum of P[i, k] times task k's gradient.
+
+    Args:
+        gram: Gram matrices [P, T, T], float64.
+        order: int32 [T, T]: row i is the order in which task i meets the tasks.
+    """
+    num_tasks = gram.shape[-1]
+    identity = tf.eye(num_tasks, dtype=tf.float64)
+    inverse_squares = safe_divide(tf.ones([], tf.float64), tf.linalg.diag_part(gram))
+    projection = identity + tf.zeros_like(gram)
+    for step in range(num_tasks):
+        # All tasks take their step-th projection together: row i meets task order[i, step].
+        met = tf.one_hot(order[:, step], num_tasks, dtype=tf.float64) * (1 - identity)
+        products = tf.reduce_sum(tf.matmul(projection, gram) * met, axis=-1)
+        lengths = tf.linalg.matvec(inverse_squares[:, tf.newaxis] * met, tf.ones([num_tasks], tf.float64))
+        projection -= (tf.minimum(products, 0) * lengths)[..., tf.newaxis] * met
+    return projection

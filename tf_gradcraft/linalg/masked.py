@@ -43,11 +43,14 @@ def masked_solve(matrix, right_side, mask):
     system = tf.linalg.set_diag(cosines * picked[..., :, tf.newaxis] * picked[..., tf.newaxis, :], tf.ones_like(picked))
     scaled_right_side = right_side * inverse_norms * picked
 
-    pivots = tf.linalg.diag_part(tf.linalg.cholesky(system))
+    factor = tf.linalg.cholesky(system)
+    pivots = tf.linalg.diag_part(factor)
     # A failed factorisation is filled with NaN, which is not above the bound either.
     regular = tf.reduce_all(tf.square(pivots) > SMALLEST_PIVOT * size, axis=-1)
     ridge = RELATIVE_RIDGE * tf.cast(~regular, matrix.dtype)
-    factor = tf.linalg.cholesky(system + ridge[..., tf.newaxis, tf.newaxis] * tf.eye(size, dtype=matrix.dtype))
+    ridges = ridge[..., tf.newaxis, tf.newaxis] * tf.eye(size, dtype=matrix.dtype)
+    # Under XLA a factorisation is most of the time.
+    factor = tf.cond(tf.reduce_all(regular), lambda: factor, lambda: tf.linalg.cholesky(system + ridges))
     solution = tf.linalg.cholesky_solve(factor, scaled_right_side[..., tf.newaxis])[..., 0]
     residual = scaled_right_side - tf.linalg.matvec(system, solution)
     solution += tf.linalg.cholesky_solve(factor, residual[..., tf.newaxis])[..., 0]

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -186,8 +185,7 @@ def test_a_saved_model_goes_on_with_its_chain(tmp_path):
     model = toy.compiled(chain)
     toy.train(model)
     model.save(tmp_path / "model.keras")
-    with keras.saving.custom_object_scope({"Chain": Chain}):
-        loaded = gc.load_model(tmp_path / "model.keras")
+    loaded = gc.load_model(tmp_path / "model.keras")
     assert loaded.balancing == chain
     toy.train(model, toy.log(seed=8))
     toy.train(loaded, toy.log(seed=8))

@@ -13,8 +13,9 @@ def let_keras_find_methods() -> None:
     Their package is the top-level one that they are defined in, so that a method from outside can't take the name of
     one of ours. A class that is registered already keeps its name.
     """
-    for name in balancing.names():
-        method = type(balancing.get(name))
+    # A composition and its magnitude step have no name of their own: what they hold is given, not called up by name.
+    named = [type(balancing.get(name)) for name in balancing.names()]
+    for method in (*named, balancing.Chain, balancing.Magnitude):
         if keras.saving.get_registered_name(method) == method.__name__:  # what Keras says of a class it does not know
             keras.saving.register_keras_serializable(method.__module__.split(".")[0])(method)
 

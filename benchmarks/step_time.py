@@ -1,93 +1,161 @@
-"""Time of a training step by mode, through `model.fit`, in interleaved runs.
+"""Times training steps through `model.fit`, mode against mode, and writes docs/performance.md.
 
-python benchmarks/step_time.py --tasks 6 --rows 100000 --modes lazy exact representation every_10
+`python benchmarks/step_time.py` measures everything (about half an hour on two cores) and writes the tables and the
+chart of docs/performance.md; `python benchmarks/step_time.py cell --tasks 6 --rows 100000 --modes "lazy adam" exact`
+measures what you name and prints it.
+
+All modes of a cell run in one process, turn by turn: ten steps of the first, ten of the second, and so on, then again.
+A figure is the median over the turns of a turn's mean step time; ratios are of medians within one cell, because on a
+shared machine only what ran side by side can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-import tf_gradcraft as gc
-from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
-
-LOOKUPS, BATCH = 8, 2048
+HERE = Path(__file__).resolve().parent
 
 
-def make_schema(tasks, rows):
-    features = [
-        Feature(name=f"id_{i}", kind="categorical", dtype="int64", table="ids", size=rows) for i in range(LOOKUPS)
-    ]
-    return Schema(features=features, tasks=[Task(name=f"task_{t}") for t in range(tasks)])
+def measure_times(args: argparse.Namespace) -> list[dict]:
+    """Returns median and minimum step times in ms of each mode and table size."""
+    import keras
+    import numpy as np
+    from step_network import make_data, make_model
 
+    class Clock(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.first = None
 
-def make_model(mode, tasks, rows, **kw):
-    keras.utils.set_random_seed(1)
-    model = gc.models.MMoE(make_schema(tasks, rows), num_experts=7, dropout=0.0)
-    adam = {"keras_adam": keras.optimizers.Adam, "keras_sgd": keras.optimizers.SGD, "lazy_sgd": keras.optimizers.SGD}
-    settings = {
-        "keras_adam": {},
-        "keras_sgd": {},
-        "lazy": {},
-        "exact": {"balancing": "gradcraft"},
-        "representation": {"balancing": "gradcraft", "balance_over": "representation"},
-        "every_10": {"balancing": "gradcraft", "balance_every": 10},
-    }[mode]
-    model.compile(optimizer=adam.get(mode, gc.optimizers.LazyAdam)(1e-3), metrics={}, **settings, **kw)
-    return model
+        def on_train_batch_begin(self, batch, logs=None):
+            self.first = self.first or time.perf_counter()
 
+        def on_train_batch_end(self, batch, logs=None):
+            self.last = time.perf_counter()
 
-def make_data(tasks, rows, batches=20):
-    random = np.random.default_rng(0)
-    ids = random.integers(1, rows, (batches, BATCH, LOOKUPS)).astype("int32")
-    labels = random.integers(0, 2, (batches, tasks, BATCH, 1)).astype("float32")
-    x = {f"id_{i}": ids[:, :, i] for i in range(LOOKUPS)}
-    y = {f"task_{t}": labels[:, t] for t in range(tasks)}
-    return tf.data.Dataset.from_tensor_slices((x, y)).repeat().prefetch(2)
-
-
-class Clock(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.times = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.times.append(time.perf_counter() - self.start)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, default=6)
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
-    parser.add_argument("--modes", nargs="+", default=["lazy", "exact"])
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--jit", action="store_true")
-    args = parser.parse_args()
-    runs = {}
+    clock, runs = Clock(), {}
     for rows in args.rows:
         data = make_data(args.tasks, rows)
         for mode in args.modes:
+            model = make_model(mode, args.tasks, rows, args.jit_compile)
             begun = time.perf_counter()
-            model = make_model(mode, args.tasks, rows, jit_compile=args.jit)
-            clock = Clock()
-            model.fit(data, steps_per_epoch=2, epochs=1, verbose=0, shuffle=False)
-            runs[mode, rows] = (model, data, clock)
-            print(mode, rows, f"first steps {time.perf_counter() - begun:.1f} s", flush=True)
-    for _ in range(args.rounds):
-        for model, data, clock in runs.values():
-            model.fit(data, steps_per_epoch=args.steps, epochs=1, verbose=0, callbacks=[clock], shuffle=False)
-    base = np.median(runs[args.modes[0], args.rows[0]][2].times)
-    for (mode, rows), (_, _, clock) in runs.items():
-        median, low = np.median(clock.times) * 1e3, np.min(clock.times) * 1e3
-        print(f"{mode:16s} {rows:9d} median {median:7.1f} ms  min {low:7.1f}  ratio {median / base / 1e3:.3f}")
+            model.fit(data, steps_per_epoch=1, verbose=0, shuffle=False)
+            first = time.perf_counter() - begun
+            model.fit(data, steps_per_epoch=args.steps, verbose=0, shuffle=False)
+            runs[mode, rows] = (model, data, first, [])
+    for _ in range(args.turns):
+        for model, data, _, times in runs.values():
+            model.fit(data, steps_per_epoch=args.steps, verbose=0, shuffle=False, callbacks=[clock])
+            times.append((clock.last - clock.first) / args.steps * 1e3)
+    return [
+        {
+            "tasks": args.tasks,
+            "rows": rows,
+            "mode": mode,
+            "median": float(np.median(times)),
+            "minimum": min(times),
+            "first": first,
+        }
+        for (mode, rows), (_, _, first, times) in runs.items()
+    ]
+
+
+def measure_memory(args: argparse.Namespace) -> list[dict]:
+    """Returns the peak of TensorFlow's CPU allocator during steps, less the variables and slots, in MB."""
+    import tempfile
+
+    import tensorflow as tf
+    from step_network import make_data, make_model, variable_bytes
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    results = []
+    for mode in args.modes:
+        for rows in args.rows:
+            model, data = make_model(mode, args.tasks, rows), make_data(args.tasks, rows, batches=2)
+            model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
+            with tempfile.TemporaryDirectory() as folder:
+                tf.profiler.experimental.start(folder)
+                model.fit(data, steps_per_epoch=args.steps, verbose=0, shuffle=False)
+                tf.profiler.experimental.stop()
+                space = xplane_pb2.XSpace()
+                space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
+            used = []
+            for plane in space.planes:
+                for event in (event for line in plane.lines for event in line.events):
+                    if plane.event_metadata[event.metadata_id].name == "MemoryAllocation":
+                        stats = {plane.stat_metadata[stat.metadata_id].name: stat for stat in event.stats}
+                        used.append(stats["bytes_allocated"].int64_value or stats["bytes_allocated"].uint64_value)
+            peak = (max(used) - variable_bytes(model)) / 1e6
+            results.append({"tasks": args.tasks, "rows": rows, "mode": mode, "peak": peak})
+    return results
+
+
+def measure(what: str, **settings) -> list[dict]:
+    """Measures in a process of its own."""
+    options = [
+        part
+        for name, value in settings.items()
+        for part in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))
+    ]
+    print("measuring", what, *options, flush=True)
+    command = [sys.executable, __file__, what, *options]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+def measure_all(out: Path) -> None:
+    """Measures every cell, keeps the figures in `out` (a cell that is there is not measured again), and reports."""
+    five = ["keras adam", "lazy adam", "exact", "representation", "every 10"]
+    sizes = [100_000, 1_000_000, 10_000_000]
+    cells = {"times of 6 tasks": ("cell", {"tasks": 6, "rows": sizes, "modes": five, "turns": 12})}
+    for tasks in (2, 4, 8, 16, 32):
+        for rows in sizes:
+            cells[f"times of {tasks} tasks, {rows} rows"] = ("cell", {"tasks": tasks, "rows": rows, "modes": five})
+    cells["dense engine"] = ("cell", {"tasks": 6, "rows": 1_000_000, "modes": ["lazy adam", "exact", "dense engine"]})
+    cells["floor"] = ("floor", {"tasks": 6})
+    for mode in five:
+        cells[f"memory of {mode}"] = (
+            "memory",
+            {"tasks": 6, "rows": [100_000, 10_000_000], "modes": [mode], "steps": 3},
+        )
+    for mode in ("exact", "dense engine"):
+        cells[f"memory of {mode}, 1 M"] = ("memory", {"tasks": 6, "rows": 1_000_000, "modes": [mode], "steps": 3})
+    out.mkdir(parents=True, exist_ok=True)
+    for name, (what, settings) in cells.items():
+        file = out / f"{name}.json"
+        if not file.exists():
+            file.write_text(json.dumps(measure(what, **settings), indent=1))
+    from step_report import write_report
+
+    write_report(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", default="all", choices=["all", "cell", "memory", "floor"])
+    parser.add_argument("--tasks", type=int, default=6)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--modes", nargs="+", default=["lazy adam", "exact", "representation", "every 10"])
+    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=10, help="steps a turn")
+    parser.add_argument("--jit-compile", action="store_true")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "step_time", help="where figures are kept")
+    args = parser.parse_args()
+    if args.what == "all":
+        measure_all(args.out)
+        return
+    if args.what == "floor":
+        from matrix_floor import measure_floor
+
+        results = measure_floor(args.tasks, args.turns)
+    else:
+        results = measure_times(args) if args.what == "cell" else measure_memory(args)
+    for result in results:
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,62 @@ def upgrad(preference=None):
         own = gradients * shares_of(gradients, preference)[:, np.newaxis]
         return sum(nearest(units_of(gradients), vector, 0) for vector in own if vector.any())
 
+
+# Methods that look at the losses. A task without gradient has no loss either, and is left out.
+
+
+def fixed(weights):
+    """Constant weights, in the order of the tasks."""
+    return lambda gradients, losses, order: np.array(weights[: len(gradients)]) @ gradients
+
+
+class Adam:
+    """One learned number: Adam as in Kingma and Ba's paper."""
+
+    def __init__(self, start, rate):
+        self.value, self.rate = start, rate
+        self.mean = self.square = 0.0
+        self.steps = 0
+
+    def step(self, gradient):
+        self.steps += 1
+        self.mean = 0.9 * self.mean + 0.1 * gradient
+        self.square = 0.999 * self.square + 0.001 * gradient**2
+        mean, square = self.mean / (1 - 0.9**self.steps), self.square / (1 - 0.999**self.steps)
+        self.value -= self.rate * mean / (square**0.5 + 1e-8)
+
+
+class OnePerTask(dict):
+    """A learned number for each task, made when the task is first met."""
+
+    def __init__(self, start, rate):
+        super().__init__()
+        self.make = lambda: Adam(start, rate)
+
+    def __missing__(self, task):
+        return self.setdefault(task, self.make())
+
+
+def present(losses):
+    return [task for task, loss in enumerate(losses) if loss != 0]
+
+
+def uncertainty_weighting(rate):
+    """Descends on exp(-s) L + s/2 by finite differences of that objective."""
+    learned = OnePerTask(0.0, rate)
+
+    def step(gradients, losses, order):
+        update = np.zeros(gradients.shape[1])
+        for task in present(losses):
+            log_variance = learned[task].value
+            update += gradients[task] / np.exp(log_variance)
+
+            def objective(s, loss=losses[task]):
+                return loss / np.exp(s) + s / 2
+
+            learned[task].step((objective(log_variance + 1e-5) - objective(log_variance - 1e-5)) / 2e-5)
+        return update
+
     return step
 
 
@@ -125,6 +181,20 @@ def dualproj(preference=None):
     def step(gradients, losses, order):
         mean = shares_of(gradients, preference) @ gradients
         return nearest(units_of(gradients), mean, 0)
+
+
+def dwa(temperature):
+    """Every step an epoch: weights from the ratio of the last two losses of a task."""
+    history = {}
+
+    def step(gradients, losses, order):
+        tasks = present(losses)
+        speeds = {}
+        for task in tasks:
+            past = history.setdefault(task, [])
+            speeds[task] = np.exp((past[-1] / past[-2] if len(past) > 1 else 1.0) / temperature)
+            past.append(losses[task])
+        return sum(len(tasks) * speeds[task] / sum(speeds.values()) * gradients[task] for task in tasks)
 
     return step
 
@@ -139,6 +209,14 @@ def mgda(normalization="none"):
         hull = hull / np.linalg.norm(hull, axis=1).min()
         x, _ = optimize.nnls(np.vstack([hull.T, np.ones(len(hull))]), np.append(np.zeros(hull.shape[1]), 1.0))
         return x / x.sum() @ gradients
+
+
+def rlw():
+    """Softmax of draws, for which the losses stand in."""
+
+    def step(gradients, losses, order):
+        exponentials = np.exp(losses) * np.any(gradients != 0, axis=1)
+        return exponentials / exponentials.sum() @ gradients
 
     return step
 
@@ -165,6 +243,15 @@ def cagrad(c, divisor=1.0):
                 low, update = gain, candidate
         return update / divisor
 
+
+def gls():
+    """The gradient of the geometric mean of the losses, by the product rule."""
+
+    def step(gradients, losses, order):
+        tasks = present(losses)
+        mean = np.prod([losses[task] ** (1 / len(tasks)) for task in tasks])
+        return sum(mean * gradients[task] / (len(tasks) * losses[task]) for task in tasks)
+
     return step
 
 
@@ -183,5 +270,221 @@ def fair(alpha):
         found = optimize.least_squares(left, np.zeros(len(gradients)), xtol=1e-15, ftol=1e-15, gtol=1e-15)
         assert np.abs(found.fun).max() < 1e-9, found
         return alone * np.exp(found.x) @ gradients
+
+
+def stch(mu, preference=(1.0,) * 16, ideal=(0.0,) * 16):
+    """The gradient of the smooth maximum, by finite differences in each loss."""
+
+    def objective(losses):
+        terms = [p * (loss - z) / mu for p, loss, z in zip(preference, losses, ideal, strict=False)]
+        largest = max(terms)
+        return mu * (largest + np.log(sum(np.exp(term - largest) for term in terms)))
+
+    def step(gradients, losses, order):
+        nudges = 1e-6 * np.eye(len(losses))
+        slopes = [(objective(losses + nudge) - objective(losses - nudge)) / 2e-6 for nudge in nudges]
+        return np.array(slopes) @ gradients
+
+    return step
+
+
+def stch_of_logs(mu):
+    """One step is the warm-up; then the smooth maximum of log losses relative to it."""
+    reference = {}
+
+    def step(gradients, losses, order):
+        tasks = present(losses)
+        if not reference:
+            reference.update({task: losses[task] for task in tasks})
+            return sum(gradients[task] / losses[task] for task in tasks) / len(tasks)
+        powers = {task: (losses[task] / reference[task]) ** (1 / mu) for task in tasks}
+        return sum(powers[task] / sum(powers.values()) / losses[task] * gradients[task] for task in tasks)
+
+    return step
+
+
+def losses_after(losses):
+    """What the tests of FAMO take for the losses of a batch after its update."""
+    return losses * (0.6 + 0.3 * np.cos(3 * losses))
+
+
+def famo(rate, decay, min_losses=(0.0,) * 16):
+    """Weights z/D, and steps on the logits by the Jacobian of the softmax."""
+    learned = OnePerTask(0.0, rate)
+
+    def step(gradients, losses, order):
+        tasks = present(losses)
+        if not tasks:
+            return np.zeros(gradients.shape[1])
+        logits = np.array([learned[task].value for task in tasks])
+        shares = np.exp(logits) / np.exp(logits).sum()
+        floor = np.array(min_losses)[tasks]
+        excess = np.maximum(losses[tasks] - floor, 0) + 1e-8
+        excess_after = np.maximum(losses_after(losses)[tasks] - floor, 0) + 1e-8
+        jacobian = np.diag(shares) - np.outer(shares, shares)
+        slope = jacobian @ (np.log(excess) - np.log(excess_after)) + decay * logits
+        for task, of_task in zip(tasks, slope, strict=True):
+            learned[task].step(of_task)
+        return shares / excess @ gradients[tasks] / (shares / excess).sum()
+
+    return step
+
+
+def gradnorm(alpha, rate):
+    """Weights that follow the sign of each task's distance to its target norm, and add up to the number of tasks."""
+    learned, first = OnePerTask(1.0, rate), {}
+
+    def step(gradients, losses, order):
+        tasks = present(losses)
+        for task in tasks:
+            first.setdefault(task, losses[task])
+        weights = np.array([learned[task].value for task in tasks])
+        total = weights.sum()
+        weights = weights * len(tasks) / max(total, 1e-300)
+        update = weights @ gradients[tasks]
+        norms = np.linalg.norm(gradients[tasks], axis=1)
+        progress = np.array([losses[task] / first[task] for task in tasks])
+        targets = np.mean(weights * norms) * (progress / progress.mean()) ** alpha
+        for task, weight, norm, target in zip(tasks, weights, norms, targets, strict=True):
+            learned[task].step(np.sign(weight * norm - target) * norm / norms.mean())
+        moved = sum(learned[task].value for task in tasks)
+        for task in tasks:
+            learned[task].value *= total / moved
+        return update
+
+    return step
+
+
+# Methods that look at the whole Gram matrix, or scale what others look at.
+
+
+def pcgrad_plus(tau, reduction="sum"):
+    """PCGrad on gradients whose norms were moved towards the largest."""
+    project = pcgrad(reduction)
+
+    def step(gradients, losses, order):
+        norms = np.linalg.norm(gradients, axis=1, keepdims=True)
+        longest = gradients / np.where(norms > 0, norms, 1) * norms.max()
+        return project(tau * longest + (1 - tau) * gradients, losses, order)
+
+    return step
+
+
+def gradvac(beta, reduction="sum"):
+    """Each vector is turned in the plane of itself and the other, by the law of sines, to the wanted cosine."""
+    expected = {}
+
+    def step(gradients, losses, order):
+        turned = gradients.astype(float).copy()
+        lengths = np.linalg.norm(gradients, axis=1)
+        for task, row in enumerate(order):
+            for other in row:
+                if other == task or lengths[task] == 0 or lengths[other] == 0:
+                    continue
+                length = np.linalg.norm(turned[task])
+                if length < 1e-7 * lengths[task]:
+                    length = 0.0
+                unit = gradients[other] / lengths[other]
+                cosine = np.clip(turned[task] @ unit / length, -1, 1) if length else 0.0
+                wanted = expected.get((task, other), 0.0)
+                if cosine < wanted:
+                    angle, target = np.arccos(cosine), np.arccos(wanted)
+                    turned[task] += length * np.sin(angle - target) / np.sin(target) * unit
+                expected[task, other] = (1 - beta) * wanted + beta * cosine
+        count = (lengths > 0).sum() if reduction == "mean" else 1
+        return turned.sum(axis=0) / count
+
+    return step
+
+
+def db_mtl():
+    """Gradients of log-losses, each scaled to the norm of the largest; one alone is left as it is."""
+
+    def step(gradients, losses, order):
+        some = np.any(gradients != 0, axis=1)
+        if some.sum() < 2:
+            return gradients.sum(axis=0)
+        of_logs = gradients[some] / losses[some, np.newaxis]
+        norms = np.linalg.norm(of_logs, axis=1)
+        return (of_logs / norms[:, np.newaxis] * norms.max()).sum(axis=0)
+
+    return step
+
+
+def _equal_cosines(units):
+    """The direction whose products with the unit vectors are as near to 1 as can be; zero if none is nearer."""
+    direction = np.linalg.pinv(units, rcond=1e-7) @ np.ones(len(units))
+    return direction * (np.linalg.norm(direction) > 1e-12)
+
+
+def imtl_g():
+    """Equal projections on all gradients, and weights that add up to 1; from the pseudo-inverse of the vectors."""
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        norms = np.linalg.norm(gradients, axis=1, keepdims=True)
+        units = gradients / norms
+        direction = _equal_cosines(units)
+        weights = np.linalg.pinv(units.T, rcond=1e-7) @ direction / norms[:, 0]
+        if abs(weights.sum()) <= 1e-10 * np.abs(weights).sum():
+            return np.zeros_like(direction)
+        return direction / weights.sum()
+
+    return step
+
+
+def config():
+    """The direction of equal cosines, as long as the gradients reach along it together."""
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        direction = _equal_cosines(gradients / np.linalg.norm(gradients, axis=1, keepdims=True))
+        square = direction @ direction
+        return (gradients @ direction).sum() / square * direction if square else direction
+
+    return step
+
+
+def aligned_mtl(scale, reduction="mean"):
+    """The gradients' singular values are all set to one of them (or a mean): U S V -> U s V; from the vectors' SVD."""
+    common = {"min": np.min, "median": np.median, "rmse": np.mean}[scale]
+
+    def step(gradients, losses, order):
+        gradients = gradients[np.any(gradients != 0, axis=1)]
+        left, singular, right = np.linalg.svd(gradients, full_matrices=False)
+        kept = singular**2 > len(gradients) * np.finfo(float).eps * singular[0] ** 2
+        aligned = np.sqrt(common(singular[kept] ** 2)) * left[:, kept] @ right[kept]
+        return aligned.mean(axis=0) if reduction == "mean" else aligned.sum(axis=0)
+
+    return step
+
+
+def imtl_l(rate):
+    """Descends on exp(s) L - s by finite differences of that objective."""
+    learned = OnePerTask(0.0, rate)
+
+    def step(gradients, losses, order):
+        update = np.zeros(gradients.shape[1])
+        for task in present(losses):
+            scale = learned[task].value
+            update += np.exp(scale) * gradients[task]
+
+            def objective(s, loss=losses[task]):
+                return np.exp(s) * loss - s
+
+            learned[task].step((objective(scale + 1e-5) - objective(scale - 1e-5)) / 2e-5)
+        return update
+
+    return step
+
+
+def imtl(rate):
+    """IMTL-G on the gradients of the scaled losses."""
+    scaled, balance = imtl_l(rate), imtl_g()
+
+    def step(gradients, losses, order):
+        # One task's gradient is a unit vector here, so that its scale can be read off the sum.
+        scales = scaled(np.eye(len(gradients)), losses, order)
+        return balance(scales[:, np.newaxis] * gradients, losses, order)
 
     return step

@@ -19,6 +19,24 @@ def call_in_order(balancer, gram, losses, state, order):
     return balancer.weights_in_order(gram, order), state
 
 
+def call_with_draws(balancer, gram, losses, state, order):
+    """Calls a balancer of random weights with draws given: any numbers will do, so the losses stand in for them."""
+    return balancer.weights_of_draws(gram, losses), state
+
+
+def call_in_epochs(balancer, gram, losses, state, order):
+    """Calls a balancer as training does where every step is an epoch."""
+    weights, state = balancer.weights(gram, losses, state)
+    return weights, balancer.end_epoch(state)
+
+
+def call_and_look_back(balancer, gram, losses, state, order):
+    """Calls a balancer before and after an update."""
+    weights, state = balancer.weights(gram, losses, state)
+    after = losses * (0.6 + 0.3 * tf.cos(3 * losses))
+    return weights, balancer.after_update(losses, after, state)
+
+
 @dataclasses.dataclass(frozen=True)
 class Method:
     """A row of the table.
@@ -27,7 +45,7 @@ class Method:
         name: Name in the registry.
         make: Makes the balancer under test.
         oracle: Makes a NumPy oracle for one run, see `balancing_oracles`.
-        weights: Calls the balancer: `call`, or `call_in_order` for methods of random order.
+        weights: Calls the balancer: `call`, or one of the functions beside it.
         select: Cuts a balancer to the tasks of these positions, in this order, where a hyper-parameter names tasks or
             has a value for each; what `make` makes is then a balancer for 16 tasks.
         scale_degree: Degree of the weights in the scale of all gradients, the losses being what they are; None if the
@@ -35,6 +53,7 @@ class Method:
         non_conflicting: Whether the update conflicts with no task: <g, g_t> >= 0.
         non_conflicting_at_two: Whether that holds for two tasks (implied by `non_conflicting`).
         equivariant: Whether reordered tasks get the same weights (not where each position draws a random number).
+        plain_alone: Whether a single task keeps its plain gradient (not where a weight is relative to the loss).
         leaves_out: Whether a task without gradient changes nothing for the others (not where each position draws one).
         tolerance: Distance to the oracle, relative to the largest gradient and the largest weight.
         precision: Relative difference between two runs that are the same on paper.
@@ -51,6 +70,7 @@ class Method:
     non_conflicting: bool = False
     non_conflicting_at_two: bool = False
     equivariant: bool = True
+    plain_alone: bool = True
     leaves_out: bool = True
     tolerance: float = 1e-6
     precision: float = 1e-9

@@ -4,16 +4,34 @@ import numpy as np
 import tensorflow as tf
 
 from tf_gradcraft.balancing import (
+    DBMTL,
+    DWA,
+    FAMO,
+    GLS,
+    IMTL,
+    IMTLG,
+    IMTLL,
     MGDA,
+    RLW,
+    STCH,
+    AlignedMTL,
     CAGrad,
+    Chain,
+    ConFIG,
     DualProj,
     FairGrad,
+    Fixed,
     GradCraft,
+    GradNorm,
+    GradVac,
+    Magnitude,
     Mean,
     MetaBalance,
     NashMTL,
     PCGrad,
+    PCGradPlus,
     Sum,
+    UncertaintyWeighting,
     UPGrad,
 )
 
@@ -135,6 +153,153 @@ def test_pcgrad_depends_on_the_order():
     np.testing.assert_allclose(two_first, [[2.0, 1 + 0, 1 + 1]], rtol=1e-12)
 
 
+def test_pcgrad_plus_projects_gradients_of_equal_norm():
+    # g = (3, 0), h = (-1, 1): norms 3 and sqrt 2. tau = 1: h' = 3 / sqrt 2 h. cos = -1 / sqrt 2, so g + h' / sqrt 2 and
+    # h' + g / sqrt 2: weights 1 + 1 / sqrt 2 each, of g and h'.
+    weights = weights_of(PCGradPlus(tau=1), [3, 0], [-1, 1])
+    np.testing.assert_allclose(weights, (1 + 0.5**0.5) * np.array([1, 3 * 0.5**0.5]), rtol=1e-12)
+
+
+def test_magnitude_moves_norms_towards_the_largest():
+    # M = 4: s = (1, (4 / 1 + 1) / 2, (4 / 2 + 1) / 2).
+    np.testing.assert_allclose(weights_of(Magnitude(tau=0.5), [4, 0], [0, 1], [2, 0]), [1, 2.5, 1.5], rtol=1e-12)
+
+
+def test_a_chain_of_metabalance_and_pcgrad():
+    # MetaBalance brings (-2, 2) to the norm 1 of (1, 0): s = (1, 1 / (2 sqrt 2)); the cosine is -1 / sqrt 2, so both
+    # get the weight 1 + 1 / sqrt 2 in the scaled gradients.
+    chain = Chain(magnitude=MetaBalance(relax_factor=1, beta=0), direction=PCGrad())
+    weights = weights_of(chain, [1, 0], [-2, 2])
+    np.testing.assert_allclose(weights, (1 + 0.5**0.5) * np.array([1, 0.5 / 2**0.5]), rtol=1e-12)
+
+
+def test_gradvac_is_pcgrad_at_first():
+    # Expected cosines are 0 before the first step.
+    np.testing.assert_allclose(weights_of(GradVac(), [1, 0], [-1, 1]), [2.0, 1.5], rtol=1e-12)
+    np.testing.assert_allclose(weights_of(GradVac(reduction="mean"), [1, 0], [-1, 1]), [1.0, 0.75], rtol=1e-12)
+
+
+def test_gradvac_turns_gradients_to_the_expected_cosine():
+    # Step 1: cosine 0.8, beta = 0.5: expected 0.4. Step 2: (2, 0) and (0, 1), cosine 0: by the law of sines
+    # P_01 = 2 * 0.4 / (1 sqrt(1 - 0.16)), P_10 = 1 * 0.4 / (2 sqrt(0.84)); expected 0.2 afterwards. Step 3: cosine 0.5
+    # is above: nothing turns, and the expected cosine moves to 0.35.
+    balancer, losses = GradVac(beta=0.5), tf.ones(2)
+    state = balancer.init(2)
+    first, state = balancer.weights(tf.constant([[[1, 0.8], [0.8, 1]]]), losses, state)
+    second, state = balancer.weights(tf.constant([[[4.0, 0], [0, 1]]]), losses, state)
+    np.testing.assert_allclose(first, [[1, 1]], rtol=1e-12)
+    cotangent = 0.4 / 0.84**0.5
+    np.testing.assert_allclose(second, [[1 + cotangent / 2, 1 + 2 * cotangent]], rtol=1e-6)
+    np.testing.assert_allclose(state["cosines"], [[[0, 0.2], [0.2, 0]]], rtol=1e-6)
+    turned = np.array([2, 2 * cotangent])
+    np.testing.assert_allclose(turned[1] / np.linalg.norm(turned), 0.4, rtol=1e-12)
+    third, state = balancer.weights(tf.constant([[[1, 0.5], [0.5, 1]]]), losses, state)
+    np.testing.assert_allclose(third, [[1, 1]], rtol=1e-12)
+    np.testing.assert_allclose(state["cosines"], [[[0, 0.35], [0.35, 0]]], rtol=1e-6)
+
+
+def test_gradvac_pauses_the_cosines_of_a_task_without_gradient():
+    balancer = GradVac(beta=0.5)
+    _, state = balancer.weights(tf.constant([[[1, 0.8], [0.8, 1]]]), tf.ones(2), balancer.init(2))
+    weights, after = balancer.weights(tf.linalg.diag([[1.0, 0.0]]), tf.ones(2), state)
+    np.testing.assert_array_equal(weights, [[1, 0]])
+    np.testing.assert_array_equal(after["cosines"], state["cosines"])
+
+
+def test_imtl_g_of_two_tasks_that_conflict():
+    # g = (2, 0), h = (-0.6, 0.8): units with cosine -0.6, C^+ 1 = (1, 1) / 0.4; over the norms (1/2, 1): a third, two.
+    weights = weights_of(IMTLG(), [2, 0], [-0.6, 0.8])
+    np.testing.assert_allclose(weights, [1 / 3, 2 / 3], rtol=1e-12)
+    update = weights @ [[2, 0], [-0.6, 0.8]]
+    np.testing.assert_allclose(update @ [1, 0], update @ [-0.6, 0.8], rtol=1e-12)
+
+
+def test_imtl_g_may_climb_every_loss():
+    # Only a large negative weight of the last unit vector brings the product with it down to those with the other two.
+    # Its gradient is the smallest, so that weight outweighs the others, and the sum of all is negative.
+    vectors = np.array([[1, 0.1, 0], [-1, 0.1, 0], [0, 1, 0.01]]) * [[10], [10], [0.1]]
+    weights = weights_of(IMTLG(), *vectors)
+    np.testing.assert_allclose(weights.sum(), 1, rtol=1e-9)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    projections = units @ (weights @ vectors)
+    np.testing.assert_allclose(projections, projections[0], rtol=1e-6)
+    assert projections[0] < 0
+
+
+def test_imtl_g_of_opposite_gradients_is_zero():
+    np.testing.assert_array_equal(weights_of(IMTLG(), [1, 0], [-1, 0]), [0, 0])
+
+
+def test_imtl_l_learns_the_inverse_of_a_constant_loss():
+    balancer, losses = IMTLL(learning_rate=0.05), tf.constant([4.0, 0.1])
+    state = balancer.init(2)
+    for _ in range(400):
+        weights, state = balancer.weights(tf.eye(2)[tf.newaxis], losses, state)
+    np.testing.assert_allclose(weights, [[0.25, 10.0]], rtol=1e-3)
+
+
+def test_imtl_weighs_gradients_of_scaled_losses():
+    # The first step of Adam is the learning rate, by sign: scales (e^-0.1, e^0.1) in the second step. Orthogonal
+    # gradients of norms 3 and 1, scaled: m = 3 e^-0.1, e^0.1; IMTL-G of those: w' = (1 / m_t) / sum; times the scales,
+    # (1/3, 1) / (e^0.1 / 3 + e^-0.1).
+    balancer, losses = IMTL(learning_rate=0.1), tf.constant([5.0, 0.2])
+    gram = tf.linalg.diag([[9.0, 1.0]])
+    _, state = balancer.weights(gram, losses, balancer.init(2))
+    weights, _ = balancer.weights(gram, losses, state)
+    np.testing.assert_allclose(weights, np.array([[1 / 3, 1]]) / (np.exp(0.1) / 3 + np.exp(-0.1)), rtol=1e-6)
+
+
+def test_db_mtl_brings_the_gradients_of_log_losses_to_the_largest_norm():
+    # n / L = 2 / 4 and 3 / 1: the largest is 3: w = (3 / 2, 3 / 3).
+    gram = tf.linalg.diag([[4.0, 9.0]])
+    weights, _ = DBMTL().weights(gram, tf.constant([4.0, 1.0]), {})
+    np.testing.assert_allclose(weights, [[1.5, 1.0]], rtol=1e-12)
+    # Another unit for the first loss changes nothing: its gradient is ten times, its weight a tenth.
+    weights, _ = DBMTL().weights(tf.linalg.diag([[400.0, 9.0]]), tf.constant([40.0, 1.0]), {})
+    np.testing.assert_allclose(weights, [[0.15, 1.0]], rtol=1e-12)
+
+
+def test_db_mtl_takes_a_loss_of_zero():
+    weights, _ = DBMTL().weights(tf.linalg.diag([[1.0, 1.0]]), tf.constant([0.0, 1.0]), {})
+    np.testing.assert_allclose(weights, [[1e8, 1e8]], rtol=1e-12)
+
+
+def test_aligned_mtl_of_orthogonal_gradients():
+    # Norms 4, 2, 1, 2: brought to 1 (the smallest), to sqrt 4 (the median of 16, 4, 1, 4), to sqrt (25 / 4).
+    vectors = np.diag([4.0, 2.0, 1.0, 2.0])
+    for scale, length in {"min": 1, "median": 2, "rmse": 2.5}.items():
+        expected = length / np.array([4.0, 2, 1, 2])
+        np.testing.assert_allclose(weights_of(AlignedMTL(scale=scale), *vectors), expected / 4, rtol=1e-12)
+        weights = weights_of(AlignedMTL(scale=scale, reduction="sum"), *vectors)
+        np.testing.assert_allclose(weights, expected, rtol=1e-12)
+
+
+def test_aligned_mtl_of_two_tasks_that_conflict():
+    # Unit vectors with cosine c = -0.28: eigenvalues 0.72 along (1, 1), 1.28 along (1, -1). p = (1, 1) / 2 has only the
+    # first component: sqrt 0.72 / sqrt 0.72 p.
+    np.testing.assert_allclose(weights_of(AlignedMTL(), [1, 0], [-0.28, 0.96]), [0.5, 0.5], rtol=1e-12)
+    # With lengths 1 and 2, along (1, 0) and (0, 2), turned by nothing: 1 / 2 (1, 1 / 2).
+    np.testing.assert_allclose(weights_of(AlignedMTL(), [1, 0], [0, 2]), [0.5, 0.25], rtol=1e-12)
+
+
+def test_aligned_mtl_of_a_dependent_gradient():
+    # (1, 0) twice and (0, 1): eigenvalues 2, 1, 0. w = sqrt 1 (1/sqrt 2 v1 v1^T + v2 v2^T) p, v1 = (1, 1, 0) / sqrt 2.
+    weights = weights_of(AlignedMTL(reduction="sum"), [1, 0], [1, 0], [0, 1])
+    np.testing.assert_allclose(weights, [0.5**0.5, 0.5**0.5, 1], rtol=1e-12)
+
+
+def test_config_of_two_tasks_that_conflict():
+    # g = (2, 0), h = (-0.6, 0.8): the unit bisector is (0.2, 0.4) / sqrt 0.2, with the cosine sqrt 0.2 to both; the
+    # length is 3 sqrt 0.2, so the update is 3 (0.2, 0.4) = 3/4 g + 3/2 h.
+    weights = weights_of(ConFIG(), [2, 0], [-0.6, 0.8])
+    np.testing.assert_allclose(weights @ [[2, 0], [-0.6, 0.8]], [0.6, 1.2], rtol=1e-12)
+    np.testing.assert_allclose(weights, [0.75, 1.5], rtol=1e-12)
+
+
+def test_config_of_opposite_gradients_is_zero():
+    np.testing.assert_array_equal(weights_of(ConFIG(), [1, 0], [-1, 0]), [0, 0])
+
+
 def test_metabalance_strategies():
     vectors = [[2.0, 0], [4.0, 0], [0, 1.0]]
     for strategy, expected in {"A": [1, 0.75, 1], "B": [1, 1, 1.5], "C": [1, 0.75, 1.5]}.items():
@@ -240,3 +405,130 @@ def test_dualproj_projects_the_mean():
     # 4/5 (1, 0) + 1/5 (-2, sqrt(12)) conflicts with none.
     balancer = DualProj(preference={"like": 1, "click": 4}).for_tasks(["click", "like"])
     np.testing.assert_allclose(weights_of(balancer, *vectors), [0.8, 0.2], rtol=1e-9)
+
+
+TWO = tf.eye(2, batch_shape=[1], dtype=tf.float64)
+LOGS = np.log(2), np.log(4)
+
+
+def of_losses(balancer, *losses, state=None):
+    """Returns the weights and the state for two tasks with these losses."""
+    weights, state = balancer.weights(TWO, tf.constant(losses, tf.float64), state or balancer.init(2))
+    return weights.numpy()[0], state
+
+
+def test_fixed_weights_go_by_name():
+    balancer = Fixed(weights={"like": 0, "click": 2.5}).for_tasks(["click", "like"])
+    np.testing.assert_array_equal(of_losses(balancer, 1, 1)[0], [2.5, 0])
+    np.testing.assert_array_equal(of_losses(Fixed(weights=[2, 3]), 1, 1)[0], [2, 3])
+    np.testing.assert_array_equal(of_losses(Fixed(), 1, 1)[0], [1, 1])
+
+
+def test_uncertainty_weighting_takes_adams_first_steps():
+    # s = 0: gradients 1/2 - L = (-1.5, 0.25). Adam's first step is the learning rate against the sign.
+    weights, state = of_losses(UncertaintyWeighting(learning_rate=0.1), 2, 0.25)
+    np.testing.assert_array_equal(weights, [1, 1])
+    np.testing.assert_allclose(state["log_variances"], [0.1, -0.1], rtol=1e-6)
+    weights, _ = of_losses(UncertaintyWeighting(), 2, 0.25, state=state)
+    np.testing.assert_allclose(weights, [np.exp(-0.1), np.exp(0.1)], rtol=1e-6)
+
+
+def test_uncertainty_weighting_rests_where_weighted_losses_are_a_half():
+    state = {**UncertaintyWeighting().init(2), "log_variances": tf.math.log(tf.constant([4.0, 0.5], tf.float64))}
+    weights, after = of_losses(UncertaintyWeighting(), 2, 0.25, state=state)
+    np.testing.assert_allclose(weights, [0.25, 2], rtol=1e-12)
+    np.testing.assert_allclose(after["log_variances"], state["log_variances"], atol=1e-9)
+
+
+def test_dwa_of_two_steps_an_epoch():
+    # Epoch means (2, 3), then (1, 3): r = (1/2, 1); with temperature 1/2 the weights are 2 softmax(1, 2).
+    balancer, state = DWA(temperature=0.5), None
+    for epoch in ([(1, 2), (3, 4)], [(1, 3), (1, 3)]):
+        for losses in epoch:
+            weights, state = of_losses(balancer, *losses, state=state)
+            np.testing.assert_array_equal(weights, [1, 1])
+        state = balancer.end_epoch(state)
+    weights, _ = of_losses(balancer, 9, 9, state=state)
+    np.testing.assert_allclose(weights, [2 / (1 + np.e), 2 * np.e / (1 + np.e)], rtol=1e-12)
+
+
+def test_rlw_of_given_draws():
+    weights = RLW().weights_of_draws(TWO, tf.constant([0.0, 1.0]))
+    np.testing.assert_allclose(weights, [[1 / (1 + np.e), np.e / (1 + np.e)]], rtol=1e-12)
+
+
+def test_gls_of_two_losses():
+    # The geometric mean of 8 and 2 is 4: w = 4 / (2 * 8), 4 / (2 * 2).
+    np.testing.assert_allclose(of_losses(GLS(), 8, 2)[0], [0.25, 1], rtol=1e-12)
+
+
+def test_stch_of_two_losses():
+    # Exponents (L - z) / mu = (1, 2) log 2: shares 1/3 and 2/3.
+    balancer = STCH(mu=2.0, ideal=[1.0, 2.0])
+    np.testing.assert_allclose(of_losses(balancer, 1 + 2 * LOGS[0], 2 + 2 * LOGS[1])[0], [1 / 3, 2 / 3], rtol=1e-12)
+    # Preferences (2, 1) make both exponents 2 log 2, and multiply the shares of a half.
+    balancer = STCH(preference={"b": 1, "a": 2}).for_tasks(["a", "b"])
+    np.testing.assert_allclose(of_losses(balancer, *LOGS)[0], [1, 0.5], rtol=1e-12)
+
+
+def test_stch_of_logs_is_relative_to_the_last_epoch_of_its_warm_up():
+    balancer, state = STCH(mu=0.5, warmup_epochs=2), None
+    for losses in ((100, 100), (4, 1)):
+        weights, state = of_losses(balancer, *losses, state=state)
+        np.testing.assert_allclose(weights, 0.5 / np.array(losses), rtol=1e-12)  # the mean of the log losses
+        state = balancer.end_epoch(state)
+    # Relative to (4, 1) the losses are (1, 2): squared, as 1/mu is 2, shares of 1/5 and 4/5; over the losses.
+    weights, _ = of_losses(balancer, 4, 2, state=state)
+    np.testing.assert_allclose(weights, [0.2 / 4, 0.8 / 2], rtol=1e-12)
+
+
+def test_famo_of_two_losses():
+    # D = (1, 3) and z = (1/2, 1/2): w is proportional to (1, 1/3).
+    balancer = FAMO(weight_decay=0.1, min_losses=[1, 0])
+    weights, state = of_losses(balancer, 2, 3)
+    np.testing.assert_allclose(weights, [0.75, 0.25], rtol=1e-7)
+    # D falls to (1/2, 3): delta = (log 2, 0), z (delta - mean) = (log 2, -log 2) / 4.
+    after = balancer.after_update(tf.constant([2.0, 3.0]), tf.constant([1.5, 3.0]), state)
+    np.testing.assert_allclose(after["adam_mean"], [0.1 * LOGS[0] / 4, -0.1 * LOGS[0] / 4], rtol=1e-6)
+    np.testing.assert_allclose(after["logits"], [-0.025, 0.025], rtol=1e-6)
+    # Nothing falls any more: what is left is the decay of the logits.
+    last = balancer.after_update(tf.constant([2.0, 3.0]), tf.constant([2.0, 3.0]), after)
+    expected = 0.9 * after["adam_mean"] + 0.1 * 0.1 * after["logits"]
+    np.testing.assert_allclose(last["adam_mean"], expected, rtol=1e-12)
+
+
+def test_gradnorm_of_two_tasks():
+    # Norms 3 and 1, mean 2: both first steps of Adam are the learning rate, towards equal norms.
+    balancer, gram = GradNorm(learning_rate=0.2), tf.linalg.diag(tf.constant([[9.0, 1.0]], tf.float64))
+    weights, state = balancer.weights(gram, tf.constant([4.0, 2.0]), balancer.init(2))
+    np.testing.assert_array_equal(weights, [[1, 1]])
+    np.testing.assert_allclose(state["task_weights"], [[0.8, 1.2]], rtol=1e-6)
+    np.testing.assert_array_equal(state["first_losses"], [4, 2])
+    # Objective over the mean norm: slopes sign * n / 2 = 1.5 and -0.5; Adam's mean is a tenth of them.
+    np.testing.assert_allclose(state["adam_mean"], [[0.15, -0.05]], rtol=1e-12)
+    # G = (2.4, 1.2), mean 1.8. Losses (1, 2) are (1/4, 1) of the first: r = (0.4, 1.6), targets with alpha 1.5
+    # 1.8 * (0.253, 2.02): the first is still too large, the second too small.
+    weights, state = balancer.weights(gram, tf.constant([1.0, 2.0]), state)
+    np.testing.assert_allclose(weights, [[0.8, 1.2]], rtol=1e-6)
+    np.testing.assert_allclose(state["adam_mean"], [[0.9 * 0.15 + 0.15, -0.9 * 0.05 - 0.05]], rtol=1e-12)
+    np.testing.assert_allclose(tf.reduce_sum(state["task_weights"]), 2, rtol=1e-12)
+
+
+def test_gradnorm_keeps_the_weight_of_a_task_without_gradient():
+    balancer = GradNorm(learning_rate=0.2)
+    state = {**balancer.init(3), "task_weights": tf.constant([[0.5, 1.5, 1.0]], tf.float64)}
+    gram = tf.linalg.diag(tf.constant([[9.0, 0.0, 1.0]], tf.float64))
+    weights, after = balancer.weights(gram, tf.constant([1.0, 0.0, 1.0]), state)
+    # The two that are there get the weights (0.5, 1), scaled to add up to 2.
+    np.testing.assert_allclose(weights, [[2 / 3, 0, 4 / 3]], rtol=1e-12)
+    assert after["task_weights"][0, 1] == 1.5
+    np.testing.assert_allclose(tf.reduce_sum(after["task_weights"]), 3, rtol=1e-12)
+    np.testing.assert_array_equal(after["first_losses"], [1, 0, 1])
+
+
+def test_gradnorm_weights_stay_positive():
+    balancer = GradNorm(learning_rate=5.0)
+    gram, state = tf.linalg.diag(tf.constant([[9.0, 1.0]], tf.float64)), balancer.init(2)
+    for _ in range(5):
+        weights, state = balancer.weights(gram, tf.ones(2), state)
+        assert (weights.numpy() > 0).all()

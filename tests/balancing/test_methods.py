@@ -14,7 +14,10 @@ from laws import (
     assert_equal_to_oracle,
     assert_no_conflict,
     assert_same_direction,
+    call_and_look_back,
+    call_in_epochs,
     call_in_order,
+    call_with_draws,
     gradients_of,
     gram_of,
     losses_of,
@@ -25,18 +28,38 @@ from laws import (
 
 from tf_gradcraft import balancing
 from tf_gradcraft.balancing import (
+    DBMTL,
+    DWA,
+    FAMO,
+    GLS,
+    IMTL,
+    IMTLG,
+    IMTLL,
     MGDA,
+    RLW,
+    STCH,
+    AlignedMTL,
     CAGrad,
+    ConFIG,
     DualProj,
     FairGrad,
+    Fixed,
     GradCraft,
+    GradNorm,
+    GradVac,
     Mean,
     MetaBalance,
     NashMTL,
     PCGrad,
+    PCGradPlus,
     Sum,
+    UncertaintyWeighting,
     UPGrad,
 )
+
+# Values for 16 tasks, where a hyper-parameter has one for each.
+SIXTEEN = tuple(1 + 0.1 * position for position in range(16))
+SMALL = tuple(0.02 * position for position in range(16))
 
 
 def with_target(balancer, tasks):
@@ -49,11 +72,6 @@ def with_magnitude(balancer, tasks):
     return dataclasses.replace(balancer, magnitude=list(tasks).index(balancer.magnitude))
 
 
-def with_preference(balancer, tasks):
-    """The same preferences among other tasks."""
-    return dataclasses.replace(balancer, preference=[balancer.preference[task] for task in tasks])
-
-
 def crafted_in_order(balancer, gram, losses, state, order):
     return balancer.weights_in_order(gram, state, order)
 
@@ -61,6 +79,22 @@ def crafted_in_order(balancer, gram, losses, state, order):
 PREFERENCE = tuple(1.0 + task % 3 for task in range(16))
 # No update is good for all tasks, or only up to rounding.
 CANCELLING = ("rank 1, opposed", "stationary", "more tasks than dimensions")
+
+
+def with_values_of(*arguments):
+    """The same values of these hyper-parameters for some of the tasks."""
+
+    def select(balancer, tasks):
+        cut = {argument: tuple(getattr(balancer, argument)[task] for task in tasks) for argument in arguments}
+        return dataclasses.replace(balancer, **cut)
+
+    return select
+
+
+def call_gradvac(balancer, gram, losses, state, order):
+    weights, cosines = balancer.weights_in_order(gram, order, state["cosines"])
+    return weights, state | {"cosines": cosines}
+
 
 METHODS = [
     Method("sum", Sum, oracles.total),
@@ -178,7 +212,7 @@ METHODS = [
         "upgrad",
         lambda: UPGrad(preference=PREFERENCE),
         lambda: oracles.upgrad(PREFERENCE),
-        select=with_preference,
+        select=with_values_of("preference"),
         non_conflicting=True,
     ),
     Method("dualproj", DualProj, oracles.dualproj, non_conflicting=True),
@@ -186,9 +220,76 @@ METHODS = [
         "dualproj",
         lambda: DualProj(preference=PREFERENCE),
         lambda: oracles.dualproj(PREFERENCE),
-        select=with_preference,
+        select=with_values_of("preference"),
         non_conflicting=True,
     ),
+    Method("pcgrad_plus", PCGradPlus, lambda: oracles.pcgrad_plus(0.5), call_in_order, non_conflicting_at_two=True),
+    Method(
+        "pcgrad_plus",
+        lambda: PCGradPlus(tau=1, reduction="mean"),
+        lambda: oracles.pcgrad_plus(1, "mean"),
+        call_in_order,
+        non_conflicting_at_two=True,
+    ),
+    Method("gradvac", GradVac, lambda: oracles.gradvac(0.01), call_gradvac, non_conflicting_at_two=True),
+    Method(
+        "gradvac",
+        lambda: GradVac(beta=0.5, reduction="mean"),
+        lambda: oracles.gradvac(0.5, "mean"),
+        call_gradvac,
+        non_conflicting_at_two=True,
+    ),
+    Method("imtl_g", IMTLG, oracles.imtl_g),
+    Method("imtl_l", IMTLL, lambda: oracles.imtl_l(1e-3)),
+    Method("imtl_l", lambda: IMTLL(learning_rate=0.2), lambda: oracles.imtl_l(0.2)),
+    Method("imtl", IMTL, lambda: oracles.imtl(1e-3)),
+    Method("imtl", lambda: IMTL(learning_rate=0.2), lambda: oracles.imtl(0.2)),
+    Method("db_mtl", DBMTL, oracles.db_mtl),
+    Method("aligned_mtl", AlignedMTL, lambda: oracles.aligned_mtl("min")),
+    Method("aligned_mtl", lambda: AlignedMTL(scale="median"), lambda: oracles.aligned_mtl("median")),
+    Method(
+        "aligned_mtl",
+        lambda: AlignedMTL(scale="rmse", reduction="sum"),
+        lambda: oracles.aligned_mtl("rmse", "sum"),
+    ),
+    Method("config", ConFIG, oracles.config),
+    Method("fixed", Fixed, oracles.total),
+    Method(
+        "fixed",
+        lambda: Fixed(weights=SIXTEEN),
+        lambda: oracles.fixed(SIXTEEN),
+        select=with_values_of("task_weights"),
+    ),
+    Method("uw", UncertaintyWeighting, lambda: oracles.uncertainty_weighting(1e-3)),
+    Method("uw", lambda: UncertaintyWeighting(learning_rate=0.2), lambda: oracles.uncertainty_weighting(0.2)),
+    Method("dwa", DWA, lambda: oracles.dwa(2), call_in_epochs),
+    Method("dwa", lambda: DWA(temperature=0.5), lambda: oracles.dwa(0.5), call_in_epochs),
+    Method("rlw", RLW, oracles.rlw, call_with_draws),
+    Method("gls", GLS, oracles.gls),
+    Method("stch", STCH, lambda: oracles.stch(1)),
+    Method(
+        "stch",
+        lambda: STCH(mu=0.3, preference=SIXTEEN, ideal=SMALL),
+        lambda: oracles.stch(0.3, SIXTEEN, SMALL),
+        select=with_values_of("preference", "ideal"),
+    ),
+    Method(
+        "stch",
+        lambda: STCH(mu=0.5, warmup_epochs=1),
+        lambda: oracles.stch_of_logs(0.5),
+        call_in_epochs,
+        plain_alone=False,
+    ),
+    Method("famo", FAMO, lambda: oracles.famo(0.025, 1e-3), call_and_look_back),
+    Method(
+        "famo",
+        lambda: FAMO(learning_rate=0.3, weight_decay=0.1, min_losses=SMALL),
+        lambda: oracles.famo(0.3, 0.1, SMALL),
+        call_and_look_back,
+        select=with_values_of("min_losses"),
+    ),
+    Method("gradnorm", GradNorm, lambda: oracles.gradnorm(1.5, 0.025)),
+    Method("gradnorm", lambda: GradNorm(alpha=0.5, learning_rate=0.2), lambda: oracles.gradnorm(0.5, 0.2)),
 ]
 
 
@@ -268,7 +369,7 @@ def test_each_part_is_balanced_by_its_own_gram(method):
         np.testing.assert_allclose(of_part, run(method, [(part, losses)], order)[0], rtol=method.precision)
 
 
-@every_method
+@rows(lambda method: method.plain_alone)
 def test_one_task_keeps_its_plain_gradient(method):
     for scale in (1e-10, 1.0, 1e15):
         np.testing.assert_allclose(run(method, [(scale * gradients_of(1), losses_of(1))])[0], [1.0], rtol=1e-12)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import toy
 
+from tf_gradcraft import balancing
 from tf_gradcraft.training import TaskCrossentropy
 
 # TensorFlow puts a backslash before the quotes of what a graph asserts.
@@ -27,7 +28,7 @@ def spoiled(where):
     return features, labels
 
 
-@pytest.mark.parametrize("method", ["gradcraft", "mean"])
+@pytest.mark.parametrize("method", [name for name in balancing.names() if name != "sum"])
 def test_a_nan_label_is_an_error_that_names_the_task(method):
     with pytest.raises(tf.errors.InvalidArgumentError, match=NOT_FINITE.format("like")):
         toy.train(toy.compiled(method), spoiled("label"))
@@ -54,7 +55,7 @@ def test_a_gradient_that_is_not_finite_is_found_where_the_loss_is_finite(run_eag
         model.train_on_batch(*toy.log())
 
 
-@pytest.mark.parametrize("method", ["metabalance", "mean"])
+@pytest.mark.parametrize("method", ["metabalance", "mean", "aligned_mtl", "gradvac", "imtl"])
 def test_a_step_that_is_not_finite_is_skipped_on_request_counted_and_told(method):
     features, labels = spoiled("label")  # the second of four batches
     model = toy.compiled(method, on_nonfinite="skip")

@@ -7,7 +7,16 @@ import pytest
 import tensorflow as tf
 import toy
 
-from tf_gradcraft.balancing import GradCraft, Mean, MetaBalance
+from tf_gradcraft.balancing import (
+    GLS,
+    STCH,
+    Fixed,
+    GradCraft,
+    GradNorm,
+    Mean,
+    MetaBalance,
+    UncertaintyWeighting,
+)
 from tf_gradcraft.training import TaskCrossentropy
 
 LOSS_WEIGHTS = {"click": 0.5, "like": 3.0, "follow": 1.0}
@@ -16,7 +25,7 @@ SHARED = ("users", "items", "shared")
 
 
 def separate_gradients(model, features, labels, weights):
-    """Returns each task's gradients by all variables, and those of the penalties; zeros where there is none."""
+    """Returns each task's gradients by all variables, zeros where there is none, those of the penalties, and losses."""
     variables = model.trainable_variables
 
     def gradient_of(loss):
@@ -35,12 +44,13 @@ def separate_gradients(model, features, labels, weights):
 
         return loss
 
-    return [gradient_of(task_loss(task)) for task in toy.TASKS], gradient_of(lambda _: tf.add_n(model.losses))
+    losses = np.array([task_loss(task)(model(features)).numpy() for task in toy.TASKS], float)
+    return [gradient_of(task_loss(task)) for task in toy.TASKS], gradient_of(lambda _: tf.add_n(model.losses)), losses
 
 
 def by_hand(model, oracles_of_parts, parts, features, labels, weights):
     """Returns all variables after one step of SGD."""
-    tasks, penalty = separate_gradients(model, features, labels, weights)
+    tasks, penalty, losses = separate_gradients(model, features, labels, weights)
     paths = [variable.path for variable in model.trainable_variables]
     updates = [None] * len(paths)
     for position, path in enumerate(paths):
@@ -48,7 +58,7 @@ def by_hand(model, oracles_of_parts, parts, features, labels, weights):
             updates[position] = tasks[[path.startswith(task) for task in toy.TASKS].index(True)][position]
     for step, members in zip(oracles_of_parts, parts, strict=True):
         flat = np.array([np.concatenate([task[position].ravel() for position in members]) for task in tasks])
-        direction = step(flat, None, None)
+        direction = step(flat, losses, None)
         for position in members:
             size = tasks[0][position].size
             updates[position], direction = direction[:size].reshape(tasks[0][position].shape), direction[size:]
@@ -70,6 +80,19 @@ def parts_of(model, kind):
 
 CASES = {
     "mean": (Mean(), oracles.mean, "all"),
+    "fixed": (
+        Fixed(weights={"follow": 0.0, "like": 2.0, "click": 0.5}),
+        lambda: oracles.fixed((0.5, 2.0, 0.0)),
+        "all",
+    ),
+    "uw": (UncertaintyWeighting(learning_rate=0.5), lambda: oracles.uncertainty_weighting(0.5), "all"),
+    "gls": (GLS(), oracles.gls, "all"),
+    "stch": (
+        STCH(mu=0.1, ideal={"click": 0.1, "like": 0.0, "follow": 0.3}),
+        lambda: oracles.stch(0.1, ideal=(0.1, 0.0, 0.3)),
+        "all",
+    ),
+    "gradnorm": (GradNorm(learning_rate=0.2), lambda: oracles.gradnorm(1.5, 0.2), "all"),
     "gradcraft": (GradCraft(), lambda: oracles.gradcraft(0.5, 1e-8), "all"),
     "gradcraft, tables apart": (
         GradCraft(tau=1, epsilon=0.1, parts={"tables": "embeddings"}),
@@ -115,7 +138,9 @@ def test_loss_weights_act_before_balancing():
     assert not np.allclose(plain, weighted)
 
 
-@pytest.mark.parametrize("method", ["mean", "gradcraft", "metabalance", "pcgrad"])
+@pytest.mark.parametrize(
+    "method", ["mean", "gradcraft", "metabalance", "pcgrad", "uw", "gls", "stch", "famo", "gradnorm"]
+)
 @pytest.mark.parametrize("loss", ["keras", "labelled rows"])
 def test_a_task_without_labelled_row_is_as_if_it_were_not_there(method, loss):
     make = toy.crossentropy if loss == "keras" else lambda tasks: {task: TaskCrossentropy(task) for task in tasks}

@@ -32,7 +32,7 @@ def test_ways_to_run_a_step_agree(settings, tolerance, plainly_trained):
     assert toy.difference(model, plainly_trained) < tolerance
 
 
-@pytest.mark.parametrize(("method", "optimizer"), [("gradcraft", "sgd"), ("mean", "lazy")])
+@pytest.mark.parametrize(("method", "optimizer"), [("gradcraft", "sgd"), ("mean", "lazy"), ("famo", "lazy")])
 def test_xla_gives_what_the_graph_gives(method, optimizer):
     make = {"sgd": lambda: keras.optimizers.SGD(0.3), "lazy": lambda: LazyAdam(0.01)}[optimizer]
     compiled, plain = (toy.compiled(method, make(), l2=0.01, jit_compile=jit) for jit in (True, False))
@@ -96,7 +96,8 @@ def test_lazy_adam_accumulates_too():
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_nothing_is_traced_again_after_the_first_epoch():
+@pytest.mark.parametrize("method", ["metabalance", "dwa", "famo"])
+def test_nothing_is_traced_again_after_the_first_epoch(method):
     traces = []
 
     class Counting(MultiTaskModel):
@@ -109,7 +110,7 @@ def test_nothing_is_traced_again_after_the_first_epoch():
             return super().compute_task_losses(*args, **kwargs)
 
     model = Counting()
-    model.compile("sgd", loss=toy.crossentropy(), balancing="metabalance")
+    model.compile("sgd", loss=toy.crossentropy(), balancing=method)
     after = keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: counts.append(len(traces)))
     counts = []
     toy.train(model, toy.log(72), epochs=3, callbacks=[after])  # the last batch of an epoch is a short one

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-METHODS = ("sum", "gradcraft", "metabalance")
+METHODS = ("sum", "gradcraft", "metabalance", "dwa", "famo")
 
 
 def test_two_replicas_train_and_evaluate_as_one_device_does():

@@ -7,10 +7,21 @@ import tensorflow as tf
 import toy
 
 import tf_gradcraft as gc
-from tf_gradcraft.balancing import MetaBalance, PCGrad
+from tf_gradcraft.balancing import DWA, FAMO, RLW, STCH, GradNorm, MetaBalance, PCGrad, UncertaintyWeighting
 from tf_gradcraft.optimizers import LazyAdam
 
-METHODS = {"metabalance": lambda: MetaBalance(beta=0.5, target="like"), "pcgrad": lambda: PCGrad(seed=5)}
+METHODS = {
+    "metabalance": lambda: MetaBalance(beta=0.5, target="like"),
+    "pcgrad": lambda: PCGrad(seed=5),
+    "rlw": lambda: RLW(seed=5),
+    "uw": lambda: UncertaintyWeighting(learning_rate=0.1),
+    "dwa": lambda: DWA(temperature=0.1),
+    "stch": lambda: STCH(mu=0.1, preference={"click": 1.0, "like": 2.0, "follow": 1.0}, warmup_epochs=2),
+    "famo": lambda: FAMO(learning_rate=0.1, min_losses={"click": 0.1, "like": 0.0, "follow": 0.0}),
+    "gradnorm": lambda: GradNorm(learning_rate=0.1),
+}
+LEARNED = ("uw", "famo", "gradnorm")
+REMEMBERED = (*LEARNED, "metabalance", "dwa", "stch")
 DATA = toy.log()
 AFTER = toy.log(seed=8)
 
@@ -56,10 +67,9 @@ def never_stopped():
 @pytest.mark.parametrize(
     ("through", "method"),
     [
-        (through_keras_file, "metabalance"),
-        (through_keras_file, "pcgrad"),
-        (through_weights_file, "metabalance"),
-        (through_checkpoint, "metabalance"),
+        *((through_keras_file, method) for method in METHODS),
+        *((through_weights_file, method) for method in ("metabalance", *LEARNED)),
+        *((through_checkpoint, method) for method in ("metabalance", *LEARNED)),
     ],
 )
 def test_continuing_is_never_having_stopped(through, method, never_stopped, tmp_path):
@@ -68,32 +78,47 @@ def test_continuing_is_never_having_stopped(through, method, never_stopped, tmp_
     assert toy.difference(model, never_stopped[method]) < 1e-6
     for one, other in zip(model.optimizer.variables, never_stopped[method].optimizer.variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=0, atol=1e-6, err_msg=one.path)
+    state, expected = (m._balancer_state.tensors() for m in (model, never_stopped[method]))
+    assert set(state) == set(expected)
+    for name, value in state.items():
+        np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-6, err_msg=name)
 
 
-def test_the_state_matters_for_what_follows(never_stopped):
+@pytest.mark.parametrize("method", REMEMBERED)
+def test_the_state_matters_for_what_follows(method, never_stopped):
     # Else the tests above would pass without it: the same weights and slots with a fresh balancer go another way.
-    model = first_half("metabalance")
-    forgetful = fresh("metabalance")
+    model = first_half(method)
+    forgetful = fresh(method)
     forgetful.set_weights(model.get_weights())
     forgetful.optimizer.build(forgetful.trainable_variables)
     for one, other in zip(forgetful.optimizer.variables, model.optimizer.variables, strict=True):
         one.assign(other.value)
     toy.train(forgetful, AFTER)
-    assert toy.difference(forgetful, never_stopped["metabalance"]) > 1e-4
+    assert toy.difference(forgetful, never_stopped[method]) > 1e-4
 
 
-def test_an_interrupted_fit_goes_on_where_it_was(tmp_path):
+def test_two_runs_with_one_seed_draw_the_same_weights(never_stopped):
+    again, other = first_half("rlw"), toy.compiled(RLW(seed=6), LazyAdam(0.01), l2=0.01)
+    toy.train(other, DATA)
+    for model in (again, other):
+        toy.train(model, AFTER)
+    assert toy.difference(again, never_stopped["rlw"]) == 0
+    assert toy.difference(other, never_stopped["rlw"]) > 1e-4
+
+
+@pytest.mark.parametrize("method", ["metabalance", "dwa", *LEARNED])
+def test_an_interrupted_fit_goes_on_where_it_was(method, tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
                 raise InterruptedError
 
-    whole = toy.compiled(METHODS["metabalance"]())
+    whole = toy.compiled(METHODS[method]())
     toy.train(whole, DATA, epochs=4)
     backup = lambda: keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))  # noqa: E731
     with pytest.raises(InterruptedError):
-        toy.train(toy.compiled(METHODS["metabalance"]()), DATA, epochs=4, callbacks=[backup(), Interrupt()])
-    resumed = toy.compiled(METHODS["metabalance"]())
+        toy.train(toy.compiled(METHODS[method]()), DATA, epochs=4, callbacks=[backup(), Interrupt()])
+    resumed = toy.compiled(METHODS[method]())
     history = toy.train(resumed, DATA, epochs=4, callbacks=[backup()])
     assert len(history["loss"]) == 2
     assert toy.difference(resumed, whole) < 1e-6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -34,11 +35,14 @@ class Balancer:
         needs: `"gram"` (all products of task gradients), `"norms"` (only the diagonal is looked at) or `"losses"` (no
             gradient is looked at: the gradient engine then makes one backward pass of the weighted loss instead of one
             a task, and passes as Gram matrix the identity on the tasks whose loss is not zero).
+        looks_back: Whether the method wants to know each step's losses after the update too (see `after_update`); the
+            training step then runs the model once more on the same batch.
     """
 
     parts: Parts = "all"
 
     needs: ClassVar[str] = "gram"
+    looks_back: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_parts(self.parts)
@@ -65,6 +69,22 @@ class Balancer:
             out: they have weight 0 and the others get the weights they would get without them.
         """
         raise NotImplementedError
+
+    def after_update(self, losses: tf.Tensor, losses_after: tf.Tensor, state: State) -> State:
+        """Returns the state after a step, for a method that `looks_back`.
+
+        Pure and traceable. Not called for a step that was skipped.
+
+        Args:
+            losses: Losses [T] of the tasks before the update, as `weights` got them.
+            losses_after: Losses [T] of the same batch after it.
+            state: What `weights` returned in this step.
+        """
+        return state
+
+    def end_epoch(self, state: State) -> State:
+        """Returns the state with which the next epoch starts; called at the end of each epoch of `fit`."""
+        return state
 
     def for_tasks(self, tasks: Sequence[str]) -> Balancer:
         """Returns this balancer with task names resolved to their position.
@@ -103,6 +123,12 @@ def check_range(method: str, name: str, value: float, low: float, high: float) -
     """Raises a ValueError if a hyper-parameter is not in [low, high]."""
     if not low <= value <= high:
         raise ValueError(f"{method}: {name}={value!r} is out of range; it must be in [{low}, {high}]")
+
+
+def check_above(method: str, name: str, value: float, low: float) -> None:
+    """Raises a ValueError unless a hyper-parameter is a finite number above `low`."""
+    if not low < value < math.inf:
+        raise ValueError(f"{method}: {name}={value!r} is out of range; it must be in ({low}, inf)")
 
 
 def norms_of(gram: tf.Tensor) -> tf.Tensor:

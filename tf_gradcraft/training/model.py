@@ -15,8 +15,11 @@ from tf_gradcraft.gradients import add_gradients
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
+from tf_gradcraft.training.epoch_ends import end_epoch, with_epoch_ends
 from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
+from tf_gradcraft.training.look_back import look_back, state_before
+from tf_gradcraft.training.method_names import let_keras_find_methods
 
 BALANCE_OVER = ("parameters",)
 ON_NONFINITE = ("raise", "skip")
@@ -197,6 +200,7 @@ class MultiTaskModel(keras.Model):
         if self._balancer is None:
             return super().train_step((x, y, sample_weight))
 
+        before = state_before(self) if self._balancer.looks_back else None
         with tf.GradientTape(persistent=True) as tape:
             y_pred = self(x, training=True) if self._call_has_training_arg else self(x)
             losses = self.compute_task_losses(x, y, y_pred, sample_weight, training=True)
@@ -223,6 +227,8 @@ class MultiTaskModel(keras.Model):
             updates = list(map(add_gradients, updates, tape.gradient(scaled_extra, variables)))
         del tape
         apply_if_finite(self, updates, variables, list(losses), balanced.finite_tasks)
+        if before is not None:
+            look_back(self, (x, y, sample_weight), before, losses, balanced.finite_tasks)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -266,13 +272,24 @@ class MultiTaskModel(keras.Model):
         exact.reset()
         return logs if return_dict else list(logs.values())
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """See Keras; warns at the end if steps were skipped because of values that are not finite."""
-        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset):
             # A data set shuffles itself; Keras warns of its own default otherwise.
             kwargs.setdefault("shuffle", False)
         before = int(self.skipped_steps.numpy()) if hasattr(self, "skipped_steps") else 0
-        history = super().fit(*args, **kwargs)
+        callbacks = with_epoch_ends(callbacks, self.balancing)
+        history = super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
         if skipped := int(self.skipped_steps.numpy()) - before:
             warnings.warn(
                 f"{skipped} training steps were skipped: a task's loss or gradient was not finite. Look for NaN in "
@@ -280,6 +297,11 @@ class MultiTaskModel(keras.Model):
                 stacklevel=2,
             )
         return history
+
+    def end_epoch(self) -> None:
+        """Tells the balancer that an epoch has ended. `fit` does so itself; call it if you use `train_on_batch`."""
+        if self.balancing is not None:
+            end_epoch(self.balancing, self._balancer_state)
 
     def save_own_variables(self, store: Any) -> None:
         """See Keras; the balancer's state is saved with the model."""
@@ -300,6 +322,7 @@ class MultiTaskModel(keras.Model):
     def get_compile_config(self) -> dict[str, Any]:
         """See Keras."""
         config = super().get_compile_config()
+        let_keras_find_methods()
         if config:
             config |= keras.saving.serialize_keras_object(
                 {
@@ -313,6 +336,7 @@ class MultiTaskModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """See Keras."""
+        let_keras_find_methods()
         self.compile(**keras.saving.deserialize_keras_object(config))
         self._build_optimizer()
 
@@ -361,10 +385,6 @@ class FunctionalMultiTaskModel(MultiTaskModel, Functional):
                 raise ValueError(f"the batch lacks these inputs of the model: {', '.join(missing)}")
             inputs = {name: inputs[name] for name in self._inputs_struct}
         return super().call(inputs, training=training, mask=mask, **kwargs)
-
-
-for _name in balancing_methods.names():
-    keras.saving.register_keras_serializable("tf_gradcraft")(type(balancing_methods.get(_name)))
 
 
 def _as_balancer(balancing: str | Balancer | None) -> Balancer | None:

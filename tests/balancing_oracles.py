@@ -99,6 +99,94 @@ def pcgrad(reduction):
     return step
 
 
+def units_of(gradients):
+    gradients = gradients[np.any(gradients != 0, axis=1)]
+    return gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
+
+
+def shares_of(gradients, preference):
+    counted = np.any(gradients != 0, axis=1) * (1.0 if preference is None else np.array(preference)[: len(gradients)])
+    return counted / counted.sum()
+
+
+def upgrad(preference=None):
+    """Every p_i g_i moved to the nearest vector that conflicts with no gradient, and these added up."""
+
+    def step(gradients, losses, order):
+        own = gradients * shares_of(gradients, preference)[:, np.newaxis]
+        return sum(nearest(units_of(gradients), vector, 0) for vector in own if vector.any())
+
+    return step
+
+
+def dualproj(preference=None):
+    """The vector nearest to the mean that conflicts with no gradient."""
+
+    def step(gradients, losses, order):
+        mean = shares_of(gradients, preference) @ gradients
+        return nearest(units_of(gradients), mean, 0)
+
+    return step
+
+
+def mgda(normalization="none"):
+    """The shortest convex combination: with x >= 0, |x G|^2 + (sum x - 1)^2 is least at a multiple of it."""
+
+    def step(gradients, losses, order):
+        norms = np.linalg.norm(gradients, axis=1)
+        divisor = {"none": np.ones_like(norms), "l2": norms, "loss": losses, "loss+": losses * norms}[normalization]
+        hull = gradients / divisor[:, np.newaxis]
+        hull = hull / np.linalg.norm(hull, axis=1).min()
+        x, _ = optimize.nnls(np.vstack([hull.T, np.ones(len(hull))]), np.append(np.zeros(hull.shape[1]), 1.0))
+        return x / x.sum() @ gradients
+
+    return step
+
+
+def cagrad(c, divisor=1.0):
+    """Bisection over the smallest gain: the vector nearest to the mean that has it must be as far as the radius."""
+
+    def step(gradients, losses, order):
+        if len(gradients) == 1:
+            return gradients[0]
+        mean, norms = gradients.mean(axis=0), np.linalg.norm(gradients, axis=1)
+        radius = c * np.linalg.norm(mean)
+        if radius < 1e-15 * norms.max():
+            return mean / divisor
+        units = gradients / norms[:, np.newaxis]
+        high = (gradients @ mean + radius * norms).min()
+        low, update = (gradients @ mean).min(), mean
+        for _ in range(100):
+            gain = (low + high) / 2
+            candidate = nearest(units, mean, gain / norms)
+            if candidate is None or np.linalg.norm(candidate - mean) > radius:
+                high = gain
+            else:
+                low, update = gain, candidate
+        return update / divisor
+
+    return step
+
+
+def fair(alpha):
+    """Weights w = e^z with <g, g_t> = w_t^(-1/alpha), by a general least-squares solver."""
+
+    def step(gradients, losses, order):
+        if len(gradients) == 1:
+            return gradients[0]
+        alone = np.linalg.norm(gradients, axis=1) ** (-2 * alpha / (1 + alpha))
+
+        def left(z):
+            weights = alone * np.exp(z)
+            return weights ** (1 / alpha) * (gradients @ (weights @ gradients)) - 1
+
+        found = optimize.least_squares(left, np.zeros(len(gradients)), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+        assert np.abs(found.fun).max() < 1e-9, found
+        return alone * np.exp(found.x) @ gradients
+
+    return step
+
+
 # Methods that look at the losses. A task without gradient has no loss either, and is left out.
 
 
@@ -408,96 +496,5 @@ def imtl(rate):
         # One task's gradient is a unit vector here, so that its scale can be read off the sum.
         scales = scaled(np.eye(len(gradients)), losses, order)
         return balance(scales[:, np.newaxis] * gradients, losses, order)
-
-    return step
-
-
-# Exact projections, shortest vectors, bargaining.
-
-
-def units_of(gradients):
-    gradients = gradients[np.any(gradients != 0, axis=1)]
-    return gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
-
-
-def shares_of(gradients, preference):
-    counted = np.any(gradients != 0, axis=1) * (1.0 if preference is None else np.array(preference)[: len(gradients)])
-    return counted / counted.sum()
-
-
-def upgrad(preference=None):
-    """Every p_i g_i moved to the nearest vector that conflicts with no gradient, and these added up."""
-
-    def step(gradients, losses, order):
-        own = gradients * shares_of(gradients, preference)[:, np.newaxis]
-        return sum(nearest(units_of(gradients), vector, 0) for vector in own if vector.any())
-
-    return step
-
-
-def dualproj(preference=None):
-    """The vector nearest to the mean that conflicts with no gradient."""
-
-    def step(gradients, losses, order):
-        mean = shares_of(gradients, preference) @ gradients
-        return nearest(units_of(gradients), mean, 0)
-
-    return step
-
-
-def mgda(normalization="none"):
-    """The shortest convex combination: with x >= 0, |x G|^2 + (sum x - 1)^2 is least at a multiple of it."""
-
-    def step(gradients, losses, order):
-        norms = np.linalg.norm(gradients, axis=1)
-        divisor = {"none": np.ones_like(norms), "l2": norms, "loss": losses, "loss+": losses * norms}[normalization]
-        hull = gradients / divisor[:, np.newaxis]
-        hull = hull / np.linalg.norm(hull, axis=1).min()
-        x, _ = optimize.nnls(np.vstack([hull.T, np.ones(len(hull))]), np.append(np.zeros(hull.shape[1]), 1.0))
-        return x / x.sum() @ gradients
-
-    return step
-
-
-def cagrad(c, divisor=1.0):
-    """Bisection over the smallest gain: the vector nearest to the mean that has it must be as far as the radius."""
-
-    def step(gradients, losses, order):
-        if len(gradients) == 1:
-            return gradients[0]
-        mean, norms = gradients.mean(axis=0), np.linalg.norm(gradients, axis=1)
-        radius = c * np.linalg.norm(mean)
-        if radius < 1e-15 * norms.max():
-            return mean / divisor
-        units = gradients / norms[:, np.newaxis]
-        high = (gradients @ mean + radius * norms).min()
-        low, update = (gradients @ mean).min(), mean
-        for _ in range(100):
-            gain = (low + high) / 2
-            candidate = nearest(units, mean, gain / norms)
-            if candidate is None or np.linalg.norm(candidate - mean) > radius:
-                high = gain
-            else:
-                low, update = gain, candidate
-        return update / divisor
-
-    return step
-
-
-def fair(alpha):
-    """Weights w = e^z with <g, g_t> = w_t^(-1/alpha), by a general least-squares solver."""
-
-    def step(gradients, losses, order):
-        if len(gradients) == 1:
-            return gradients[0]
-        alone = np.linalg.norm(gradients, axis=1) ** (-2 * alpha / (1 + alpha))
-
-        def left(z):
-            weights = alone * np.exp(z)
-            return weights ** (1 / alpha) * (gradients @ (weights @ gradients)) - 1
-
-        found = optimize.least_squares(left, np.zeros(len(gradients)), xtol=1e-15, ftol=1e-15, gtol=1e-15)
-        assert np.abs(found.fun).max() < 1e-9, found
-        return alone * np.exp(found.x) @ gradients
 
     return step

@@ -134,6 +134,7 @@ def test_some_values_by_task_are_not_negative(make, argument):
 
 def test_fixed_weights_are_given_once():
     assert balancing.get("fixed", weights=[1, 2]) == Fixed(task_weights=(1.0, 2.0))
+    assert Fixed(weights=[np.float32(0.5), np.int64(2)]) == Fixed(weights=[0.5, 2.0])
     with pytest.raises(ValueError, match="weights and task_weights are the same thing"):
         Fixed(weights=[1, 2], task_weights=[1, 2])
     with pytest.raises(ValueError, match="hyper-parameter='weight' is not known; did you mean 'weights'"):

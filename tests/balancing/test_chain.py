@@ -56,11 +56,20 @@ def test_the_second_works_on_gradients_that_the_first_has_scaled(grams):
     np.testing.assert_allclose(state["second.cosines"], direction_state["cosines"], rtol=1e-12)
 
 
-def test_magnitude_and_a_projection_are_gradcraft_without_its_mean():
+@pytest.mark.parametrize(
+    "step", [{"tau": 0.7}, {"tau": 0.4, "magnitude": "median", "beta": 0.5}, {"magnitude": 2}], ids=str
+)
+def test_magnitude_and_then_only_a_projection_are_gradcraft(step):
     # Without its own magnitude step GradCraft only projects.
-    chain = Chain(magnitude=Magnitude(tau=0.7), direction=GradCraft(tau=0, epsilon=0.01))
-    expected, _ = steps(GradCraft(tau=0.7, epsilon=0.01))
+    chain = Chain(magnitude=Magnitude(**step), direction=GradCraft(tau=0, epsilon=0.01))
+    expected, _ = steps(GradCraft(epsilon=0.01, **step))
     np.testing.assert_allclose(steps(chain)[0], expected, rtol=1e-12)
+
+
+def test_the_magnitude_of_a_task_is_found_by_name_through_the_chain():
+    chain = Chain(magnitude=Magnitude(tau=1, magnitude="like"), direction=Mean()).for_tasks(["click", "like"])
+    weights, _ = chain.weights(tf.linalg.diag([[16.0, 1.0]]), tf.ones(2), chain.init(2))
+    np.testing.assert_allclose(weights, [[0.125, 0.5]], rtol=1e-12)
 
 
 def test_pcgrad_plus_is_this_chain():

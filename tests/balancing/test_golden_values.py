@@ -340,73 +340,6 @@ def test_metabalance_balances_towards_the_named_target():
     np.testing.assert_allclose(weights_of(balancer, [2, 0], [0, 6]), [3, 1], rtol=1e-12)
 
 
-def test_mgda_takes_the_shortest_combination():
-    # Orthogonal: weights in proportion to 1 / n^2.
-    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 2]), [0.8, 0.2], rtol=1e-12)
-    # (1, 0) itself is shorter than any mixture with (2, 1).
-    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [2, 1]), [1, 0], atol=1e-12)
-    # 1/3 of each adds up to nothing.
-    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 1], [-1, -1]), [1 / 3] * 3, rtol=1e-9)
-
-
-def test_mgda_normalises_gradients_first():
-    # (1, 0) and (0, 2) at losses 1 and 2 become unit vectors, unit vectors, and (1, 0) and (0, 1/2).
-    expected = {"l2": [0.5, 0.5], "loss": [0.5, 0.5], "loss+": [0.2, 0.8]}
-    for normalization, weights in expected.items():
-        balancer = MGDA(normalization=normalization)
-        np.testing.assert_allclose(weights_of(balancer, [1, 0], [0, 2], losses=[1.0, 2.0]), weights, rtol=1e-12)
-
-
-def test_mgda_by_frank_wolfe_comes_to_the_same():
-    vectors = np.random.default_rng(0).normal(size=(5, 20))
-    by_steps = weights_of(MGDA(solver="frank_wolfe", iterations=1000), *vectors)
-    np.testing.assert_allclose(by_steps, weights_of(MGDA(), *vectors), atol=1e-8)
-
-
-def test_cagrad_spends_its_radius_on_the_smallest_gain():
-    # Mean (1/2, 1), gains 1/2 and 2, radius k = 0.4 sqrt(5/4) < 3/2: all of it goes to the first task.
-    radius = 0.4 * 1.25**0.5
-    np.testing.assert_allclose(weights_of(CAGrad(c=0.4), [1, 0], [0, 2]), [0.5 + radius, 0.5], rtol=1e-9)
-    # Alike: it goes along the mean.
-    for rescale, divisor in {"none": 1, "linear": 1.5, "square": 1.25}.items():
-        weights = weights_of(CAGrad(c=0.5, rescale=rescale), [1, 0], [0, 1])
-        np.testing.assert_allclose(weights, np.full(2, 0.75 / divisor), rtol=1e-9)
-
-
-def test_nash_mtl_of_two_unit_vectors():
-    # w (1 + cos) = 1 / w: at a cosine of -1/2 both weights are sqrt(2).
-    np.testing.assert_allclose(weights_of(NashMTL(), [1, 0], [-0.5, 0.75**0.5]), [2**0.5] * 2, rtol=1e-8)
-    np.testing.assert_allclose(weights_of(NashMTL(), [3, 0], [0, 0.25]), [1 / 3, 4], rtol=1e-8)
-
-
-def test_one_task_alone_has_nothing_to_bargain_about():
-    for balancer in (NashMTL(), FairGrad(), CAGrad()):
-        np.testing.assert_array_equal(weights_of(balancer, [3, 0], [0, 0]), [1, 0])
-
-
-def test_fairgrad_of_orthogonal_gradients():
-    # n^2 w = w^(-1 / alpha): w = n^(-2 alpha / (1 + alpha)).
-    for alpha, weight in {0.5: 1 / 4, 1.0: 1 / 8, 2.0: 1 / 16}.items():
-        weights = weights_of(FairGrad(alpha=alpha), [8, 0], [0, 1])
-        np.testing.assert_allclose(weights, [weight, 1], rtol=1e-7)
-
-
-def test_upgrad_projects_each_and_averages():
-    rows = np.array([[1, 2 / 3, 1 / 9], [3 / 4, 1, 1 / 4], [1, 2, 1]])
-    np.testing.assert_allclose(weights_of(UPGrad(), *CHAINED), rows.mean(axis=0), rtol=1e-9)
-    weights = weights_of(UPGrad(preference=[1, 2, 5]), *CHAINED)
-    np.testing.assert_allclose(weights, np.array([1, 2, 5]) / 8 @ rows, rtol=1e-9)
-
-
-def test_dualproj_projects_the_mean():
-    # Mean (1, 0) / 2 + (-2, sqrt(12)) / 2 has the product -1/2 with the first: half of it more undoes that.
-    vectors = [[1, 0], [-2, 12**0.5]]
-    np.testing.assert_allclose(weights_of(DualProj(), *vectors), [1, 0.5], rtol=1e-9)
-    # 4/5 (1, 0) + 1/5 (-2, sqrt(12)) conflicts with none.
-    balancer = DualProj(preference={"like": 1, "click": 4}).for_tasks(["click", "like"])
-    np.testing.assert_allclose(weights_of(balancer, *vectors), [0.8, 0.2], rtol=1e-9)
-
-
 TWO = tf.eye(2, batch_shape=[1], dtype=tf.float64)
 LOGS = np.log(2), np.log(4)
 
@@ -532,3 +465,70 @@ def test_gradnorm_weights_stay_positive():
     for _ in range(5):
         weights, state = balancer.weights(gram, tf.ones(2), state)
         assert (weights.numpy() > 0).all()
+
+
+def test_mgda_takes_the_shortest_combination():
+    # Orthogonal: weights in proportion to 1 / n^2.
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 2]), [0.8, 0.2], rtol=1e-12)
+    # (1, 0) itself is shorter than any mixture with (2, 1).
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [2, 1]), [1, 0], atol=1e-12)
+    # 1/3 of each adds up to nothing.
+    np.testing.assert_allclose(weights_of(MGDA(), [1, 0], [0, 1], [-1, -1]), [1 / 3] * 3, rtol=1e-9)
+
+
+def test_mgda_normalises_gradients_first():
+    # (1, 0) and (0, 2) at losses 1 and 2 become unit vectors, unit vectors, and (1, 0) and (0, 1/2).
+    expected = {"l2": [0.5, 0.5], "loss": [0.5, 0.5], "loss+": [0.2, 0.8]}
+    for normalization, weights in expected.items():
+        balancer = MGDA(normalization=normalization)
+        np.testing.assert_allclose(weights_of(balancer, [1, 0], [0, 2], losses=[1.0, 2.0]), weights, rtol=1e-12)
+
+
+def test_mgda_by_frank_wolfe_comes_to_the_same():
+    vectors = np.random.default_rng(0).normal(size=(5, 20))
+    by_steps = weights_of(MGDA(solver="frank_wolfe", iterations=1000), *vectors)
+    np.testing.assert_allclose(by_steps, weights_of(MGDA(), *vectors), atol=1e-8)
+
+
+def test_cagrad_spends_its_radius_on_the_smallest_gain():
+    # Mean (1/2, 1), gains 1/2 and 2, radius k = 0.4 sqrt(5/4) < 3/2: all of it goes to the first task.
+    radius = 0.4 * 1.25**0.5
+    np.testing.assert_allclose(weights_of(CAGrad(c=0.4), [1, 0], [0, 2]), [0.5 + radius, 0.5], rtol=1e-9)
+    # Alike: it goes along the mean.
+    for rescale, divisor in {"none": 1, "linear": 1.5, "square": 1.25}.items():
+        weights = weights_of(CAGrad(c=0.5, rescale=rescale), [1, 0], [0, 1])
+        np.testing.assert_allclose(weights, np.full(2, 0.75 / divisor), rtol=1e-9)
+
+
+def test_nash_mtl_of_two_unit_vectors():
+    # w (1 + cos) = 1 / w: at a cosine of -1/2 both weights are sqrt(2).
+    np.testing.assert_allclose(weights_of(NashMTL(), [1, 0], [-0.5, 0.75**0.5]), [2**0.5] * 2, rtol=1e-8)
+    np.testing.assert_allclose(weights_of(NashMTL(), [3, 0], [0, 0.25]), [1 / 3, 4], rtol=1e-8)
+
+
+def test_one_task_alone_has_nothing_to_bargain_about():
+    for balancer in (NashMTL(), FairGrad(), CAGrad()):
+        np.testing.assert_array_equal(weights_of(balancer, [3, 0], [0, 0]), [1, 0])
+
+
+def test_fairgrad_of_orthogonal_gradients():
+    # n^2 w = w^(-1 / alpha): w = n^(-2 alpha / (1 + alpha)).
+    for alpha, weight in {0.5: 1 / 4, 1.0: 1 / 8, 2.0: 1 / 16}.items():
+        weights = weights_of(FairGrad(alpha=alpha), [8, 0], [0, 1])
+        np.testing.assert_allclose(weights, [weight, 1], rtol=1e-7)
+
+
+def test_upgrad_projects_each_and_averages():
+    rows = np.array([[1, 2 / 3, 1 / 9], [3 / 4, 1, 1 / 4], [1, 2, 1]])
+    np.testing.assert_allclose(weights_of(UPGrad(), *CHAINED), rows.mean(axis=0), rtol=1e-9)
+    weights = weights_of(UPGrad(preference=[1, 2, 5]), *CHAINED)
+    np.testing.assert_allclose(weights, np.array([1, 2, 5]) / 8 @ rows, rtol=1e-9)
+
+
+def test_dualproj_projects_the_mean():
+    # Mean (1, 0) / 2 + (-2, sqrt(12)) / 2 has the product -1/2 with the first: half of it more undoes that.
+    vectors = [[1, 0], [-2, 12**0.5]]
+    np.testing.assert_allclose(weights_of(DualProj(), *vectors), [1, 0.5], rtol=1e-9)
+    # 4/5 (1, 0) + 1/5 (-2, sqrt(12)) conflicts with none.
+    balancer = DualProj(preference={"like": 1, "click": 4}).for_tasks(["click", "like"])
+    np.testing.assert_allclose(weights_of(balancer, *vectors), [0.8, 0.2], rtol=1e-9)

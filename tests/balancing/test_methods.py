@@ -67,20 +67,6 @@ def with_target(balancer, tasks):
     return dataclasses.replace(balancer, target=list(tasks).index(balancer.target))
 
 
-def with_magnitude(balancer, tasks):
-    """The same task's magnitude among other tasks."""
-    return dataclasses.replace(balancer, magnitude=list(tasks).index(balancer.magnitude))
-
-
-def crafted_in_order(balancer, gram, losses, state, order):
-    return balancer.weights_in_order(gram, state, order)
-
-
-PREFERENCE = tuple(1.0 + task % 3 for task in range(16))
-# No update is good for all tasks, or only up to rounding.
-CANCELLING = ("rank 1, opposed", "stationary", "more tasks than dimensions")
-
-
 def with_values_of(*arguments):
     """The same values of these hyper-parameters for some of the tasks."""
 
@@ -95,6 +81,19 @@ def call_gradvac(balancer, gram, losses, state, order):
     weights, cosines = balancer.weights_in_order(gram, order, state["cosines"])
     return weights, state | {"cosines": cosines}
 
+
+def with_magnitude(balancer, tasks):
+    """The same task's magnitude among other tasks."""
+    return dataclasses.replace(balancer, magnitude=list(tasks).index(balancer.magnitude))
+
+
+def crafted_in_order(balancer, gram, losses, state, order):
+    return balancer.weights_in_order(gram, state, order)
+
+
+PREFERENCE = tuple(1.0 + task % 3 for task in range(16))
+# No update is good for all tasks, or only up to rounding.
+CANCELLING = ("rank 1, opposed", "stationary", "more tasks than dimensions")
 
 METHODS = [
     Method("sum", Sum, oracles.total),
@@ -170,59 +169,6 @@ METHODS = [
         call_in_order,
         non_conflicting_at_two=True,
     ),
-    Method("mgda", MGDA, oracles.mgda, non_conflicting=True),
-    *(
-        Method(
-            "mgda",
-            lambda normalization=normalization: MGDA(normalization=normalization),
-            lambda normalization=normalization: oracles.mgda(normalization),
-            undefined_on=CANCELLING,
-        )
-        for normalization in ("l2", "loss", "loss+")
-    ),
-    Method("cagrad", CAGrad, lambda: oracles.cagrad(0.4)),
-    Method("cagrad", lambda: CAGrad(c=0.9, rescale="square"), lambda: oracles.cagrad(0.9, 1.81)),
-    Method("cagrad", lambda: CAGrad(c=0), oracles.mean),
-    Method(
-        "nash_mtl",
-        NashMTL,
-        lambda: oracles.fair(1),
-        scale_degree=-1,
-        non_conflicting=True,
-        undefined_on=CANCELLING,
-    ),
-    Method(
-        "fairgrad",
-        FairGrad,
-        lambda: oracles.fair(2),
-        scale_degree=-4 / 3,
-        non_conflicting=True,
-        undefined_on=(*CANCELLING, "scales 1e-10 to 1e15"),
-    ),
-    Method(
-        "fairgrad",
-        lambda: FairGrad(alpha=0.5),
-        lambda: oracles.fair(0.5),
-        scale_degree=-2 / 3,
-        non_conflicting=True,
-        undefined_on=(*CANCELLING, "scales 1e-10 to 1e15"),
-    ),
-    Method("upgrad", UPGrad, oracles.upgrad, non_conflicting=True),
-    Method(
-        "upgrad",
-        lambda: UPGrad(preference=PREFERENCE),
-        lambda: oracles.upgrad(PREFERENCE),
-        select=with_values_of("preference"),
-        non_conflicting=True,
-    ),
-    Method("dualproj", DualProj, oracles.dualproj, non_conflicting=True),
-    Method(
-        "dualproj",
-        lambda: DualProj(preference=PREFERENCE),
-        lambda: oracles.dualproj(PREFERENCE),
-        select=with_values_of("preference"),
-        non_conflicting=True,
-    ),
     Method("pcgrad_plus", PCGradPlus, lambda: oracles.pcgrad_plus(0.5), call_in_order, non_conflicting_at_two=True),
     Method(
         "pcgrad_plus",
@@ -290,6 +236,59 @@ METHODS = [
     ),
     Method("gradnorm", GradNorm, lambda: oracles.gradnorm(1.5, 0.025)),
     Method("gradnorm", lambda: GradNorm(alpha=0.5, learning_rate=0.2), lambda: oracles.gradnorm(0.5, 0.2)),
+    Method("mgda", MGDA, oracles.mgda, non_conflicting=True),
+    *(
+        Method(
+            "mgda",
+            lambda normalization=normalization: MGDA(normalization=normalization),
+            lambda normalization=normalization: oracles.mgda(normalization),
+            undefined_on=CANCELLING,
+        )
+        for normalization in ("l2", "loss", "loss+")
+    ),
+    Method("cagrad", CAGrad, lambda: oracles.cagrad(0.4)),
+    Method("cagrad", lambda: CAGrad(c=0.9, rescale="square"), lambda: oracles.cagrad(0.9, 1.81)),
+    Method("cagrad", lambda: CAGrad(c=0), oracles.mean),
+    Method(
+        "nash_mtl",
+        NashMTL,
+        lambda: oracles.fair(1),
+        scale_degree=-1,
+        non_conflicting=True,
+        undefined_on=CANCELLING,
+    ),
+    Method(
+        "fairgrad",
+        FairGrad,
+        lambda: oracles.fair(2),
+        scale_degree=-4 / 3,
+        non_conflicting=True,
+        undefined_on=(*CANCELLING, "scales 1e-10 to 1e15"),
+    ),
+    Method(
+        "fairgrad",
+        lambda: FairGrad(alpha=0.5),
+        lambda: oracles.fair(0.5),
+        scale_degree=-2 / 3,
+        non_conflicting=True,
+        undefined_on=(*CANCELLING, "scales 1e-10 to 1e15"),
+    ),
+    Method("upgrad", UPGrad, oracles.upgrad, non_conflicting=True),
+    Method(
+        "upgrad",
+        lambda: UPGrad(preference=PREFERENCE),
+        lambda: oracles.upgrad(PREFERENCE),
+        select=with_values_of("preference"),
+        non_conflicting=True,
+    ),
+    Method("dualproj", DualProj, oracles.dualproj, non_conflicting=True),
+    Method(
+        "dualproj",
+        lambda: DualProj(preference=PREFERENCE),
+        lambda: oracles.dualproj(PREFERENCE),
+        select=with_values_of("preference"),
+        non_conflicting=True,
+    ),
 ]
 
 

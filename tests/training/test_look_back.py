@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 import numpy as np
+import pytest
 import toy
 
 from tf_gradcraft import MultiTaskModel
@@ -78,6 +79,17 @@ def test_the_second_run_differs_in_the_trained_variables_alone():
     second = model.train_on_batch({"numbers": features["numbers"]}, labels)
     assert first[0] != second[0]  # other masks in the next step
     np.testing.assert_array_equal(state_of(model)["logits"], 0)
+
+
+@pytest.mark.parametrize("settings", [{"run_eagerly": True}, {"steps_per_execution": 4}], ids=str)
+def test_ways_to_run_a_step_agree(settings):
+    features, labels = toy.log()
+    models = [with_dropout(FAMO(), **more) for more in ({}, settings)]
+    for model in models:
+        toy.train(model, ({"numbers": features["numbers"]}, labels))
+    assert toy.difference(*models) < 1e-6
+    logits, expected = (state_of(model)["logits"] for model in models)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 def test_a_skipped_step_leaves_the_state_as_it_was():

@@ -23,7 +23,7 @@ from tf_gradcraft.balancing.gradvac import GradVac
 from tf_gradcraft.balancing.imtl import IMTL
 from tf_gradcraft.balancing.imtl_g import IMTLG
 from tf_gradcraft.balancing.imtl_l import IMTLL
-from tf_gradcraft.balancing.magnitude import Magnitude
+from tf_gradcraft.balancing.magnitude_step import Magnitude
 from tf_gradcraft.balancing.mean import Mean
 from tf_gradcraft.balancing.metabalance import MetaBalance
 from tf_gradcraft.balancing.mgda import MGDA
@@ -88,12 +88,6 @@ _METHODS: dict[str, type[Balancer]] = {
     "gradcraft": GradCraft,
     "metabalance": MetaBalance,
     "pcgrad": PCGrad,
-    "mgda": MGDA,
-    "cagrad": CAGrad,
-    "nash_mtl": NashMTL,
-    "fairgrad": FairGrad,
-    "upgrad": UPGrad,
-    "dualproj": DualProj,
     "pcgrad_plus": PCGradPlus,
     "gradvac": GradVac,
     "imtl_g": IMTLG,
@@ -101,6 +95,12 @@ _METHODS: dict[str, type[Balancer]] = {
     "db_mtl": DBMTL,
     "aligned_mtl": AlignedMTL,
     "config": ConFIG,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "nash_mtl": NashMTL,
+    "fairgrad": FairGrad,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
 }
 
 

@@ -136,6 +136,11 @@ def norms_of(gram: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(tf.linalg.diag_part(tf.cast(gram, tf.float64)), 0))
 
 
+def scaled_gram(gram: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+    """Returns the Gram matrices diag(s) A diag(s) [P, T, T] of the gradients times s [P, T], in float64."""
+    return tf.cast(gram, tf.float64) * scales[:, :, tf.newaxis] * scales[:, tf.newaxis, :]
+
+
 def active_tasks(gram: tf.Tensor) -> tf.Tensor:
     """Returns which tasks [T] (float64, 0 or 1) have a gradient in any part; the others are left out of a step."""
     return tf.cast(tf.reduce_any(norms_of(gram) > 0, axis=0), tf.float64)

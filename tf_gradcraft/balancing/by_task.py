@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def task_values(method: str, argument: str, values: Any, low: float = -math.inf)
     if isinstance(values, str) or not isinstance(values, Mapping | Sequence) or not values:
         raise ValueError(f"{method}: {argument} must be {{task: value}} or a list of values, got {values!r}")
     for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and value >= low):
             allowed = "a finite number" if low == -math.inf else f"in [{low}, inf)"
             raise ValueError(f"{method}: {argument}[{key!r}]={value!r} is out of range; it must be {allowed}")

@@ -34,6 +34,7 @@ class Chain(Composition):
         ValueError: If a member is no `Balancer`, or was given `parts` other than the chain's.
 
     Example:
+        >>> import tensorflow as tf
         >>> from tf_gradcraft.balancing import MetaBalance, PCGrad
         >>> chain = Chain(magnitude=MetaBalance(relax_factor=1.0, target="like"), direction=PCGrad(), parts="variable")
         >>> chain = chain.for_tasks(["click", "like"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_gradcraft.balancing.base import Balancer, State
-from tf_gradcraft.balancing.magnitude import scaled_gram
+from tf_gradcraft.balancing.base import Balancer, State, scaled_gram
 
 FIRST, SECOND = "first.", "second."
 

@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
+from tf_gradcraft.balancing.base import State
 from tf_gradcraft.linalg import safe_divide
-
-State = dict[str, tf.Tensor]
 
 
 def means_init(num_tasks: int) -> State:

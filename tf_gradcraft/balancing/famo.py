@@ -33,7 +33,7 @@ class FAMO(Balancer):
 
     Args:
         learning_rate: Learning rate of Adam on $\xi$, above 0.
-        weight_decay: $\gamma$, 0 or more: how fast old steps are forgotten.
+        weight_decay: $\gamma$, in [0, 1]: how fast old steps are forgotten.
         min_losses: The smallest value that each loss can have: `{task: value}` or a list in the order of the tasks; 0
             by default.
         parts: See `Balancer`. Makes no difference to this method.

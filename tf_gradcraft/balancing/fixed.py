@@ -53,7 +53,7 @@ class Fixed(Balancer):
 
     def for_tasks(self, tasks: Sequence[str]) -> Fixed:
         """See `Balancer.for_tasks`."""
-        return Fixed(weights=in_task_order("Fixed", "weights", self.task_weights, tasks), parts=self.parts)
+        return dataclasses.replace(self, task_weights=in_task_order("Fixed", "weights", self.task_weights, tasks))
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""

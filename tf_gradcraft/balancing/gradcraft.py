@@ -7,11 +7,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tf_gradcraft.balancing.base import Balancer, State, active_tasks, check_range, norms_of
-from tf_gradcraft.balancing.magnitude import magnitude_scales, scaled_gram
-from tf_gradcraft.balancing.pcgrad import project_in_order
-from tf_gradcraft.balancing.random_orders import first_seed, next_seed, random_orders
-from tf_gradcraft.balancing.target_norm import MAGNITUDES, resolve_magnitude, target_norm
+from tf_gradcraft.balancing.base import Balancer, State, active_tasks, check_range, norms_of, scaled_gram
+from tf_gradcraft.balancing.magnitude import MAGNITUDES, resolve_magnitude, target_norm
+from tf_gradcraft.balancing.pcgrad import project_in_order, random_order
 from tf_gradcraft.linalg import masked_solve, nonnegative_qp, safe_divide
 from tf_gradcraft.suggestions import unknown_name
 
@@ -90,7 +88,7 @@ class GradCraft(Balancer):
         if self.beta > 0:
             state["norms"] = tf.zeros([num_parts, num_tasks], tf.float64)
         if self.projection == "local":
-            state["seed"] = first_seed(self.seed)
+            state["seed"] = tf.constant([self.seed, 0], tf.int64)
         return state
 
     def for_tasks(self, tasks: Sequence[str]) -> GradCraft:
@@ -101,8 +99,8 @@ class GradCraft(Balancer):
         """See `Balancer.weights`."""
         order = None
         if self.projection == "local":
-            order = random_orders(state["seed"] if seed is None else seed, gram.shape[-1])
-            state = {**state, "seed": next_seed(state["seed"])}
+            order = random_order(gram.shape[-1], state["seed"] if seed is None else seed)
+            state = {**state, "seed": state["seed"] + tf.constant([0, 1], tf.int64)}
         return self.weights_in_order(gram, state, order)
 
     def weights_in_order(self, gram: tf.Tensor, state: State, order: tf.Tensor | None) -> tuple[tf.Tensor, State]:
@@ -115,7 +113,8 @@ class GradCraft(Balancer):
         """
         gram = tf.cast(gram, tf.float64)
         scale, state = self.scales(gram, state)
-        projection = self.projections(scaled_gram(gram, scale), order)
+        crafted = scaled_gram(gram, scale)
+        projection = self.projections(crafted, order)
         share = safe_divide(tf.ones([], tf.float64), tf.reduce_sum(active_tasks(gram)))
         return share * scale * tf.reduce_sum(projection, axis=1), state
 
@@ -131,7 +130,8 @@ class GradCraft(Balancer):
             norms = tf.where(present, average, past)
             state = {**state, "norms": norms}
         target = target_norm(self.magnitude, norms, present)
-        return tf.cast(present, tf.float64) * magnitude_scales(norms, self.tau, target), state
+        ratio = tf.where(target > 0, safe_divide(target, norms), tf.ones_like(norms))
+        return tf.cast(present, tf.float64) * (self.tau * ratio + (1 - self.tau)), state
 
     def projections(self, crafted: tf.Tensor, order: tf.Tensor | None = None) -> tf.Tensor:
         r"""Returns the direction step: P [P, T, T] with $\tilde g_i = \sum_k P_{ik} \hat g_k$.

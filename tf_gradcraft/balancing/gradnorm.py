@@ -31,7 +31,7 @@ class GradNorm(Balancer):
     2018, arXiv 1711.02257, which takes the norms on the last shared layer; here they are those of a part.
 
     Args:
-        alpha: How strongly slow tasks are favoured, 0 or more; 0 makes all norms equal.
+        alpha: How strongly slow tasks are favoured, in [0, 10]; 0 makes all norms equal.
         learning_rate: Learning rate of Adam on the weights, above 0.
         parts: How the shared variables are grouped, see `Balancer`. Each part has weights of its own.
 

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from tf_gradcraft.balancing.base import Balancer, active_tasks, check_range, norms_of
-from tf_gradcraft.balancing.random_orders import first_seed, next_seed, random_orders
+from tf_gradcraft.balancing.pcgrad import random_order
 from tf_gradcraft.linalg import safe_divide
 from tf_gradcraft.suggestions import unknown_name
 
@@ -64,15 +64,15 @@ class GradVac(Balancer):
     def init(self, num_tasks, num_parts=1):
         """Returns `{"seed": int64 [2], "cosines": zeros [P, T, T]}`: seed and step count, and the expected cosines."""
         return {
-            "seed": first_seed(self.seed),
+            "seed": tf.constant([self.seed, 0], tf.int64),
             "cosines": tf.zeros([num_parts, num_tasks, num_tasks], tf.float64),
         }
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
-        orders = random_orders(state["seed"] if seed is None else seed, gram.shape[-1])
-        weights, cosines = self.weights_in_order(gram, orders, state["cosines"])
-        return weights, {"seed": next_seed(state["seed"]), "cosines": cosines}
+        order = random_order(gram.shape[-1], state["seed"] if seed is None else seed)
+        weights, cosines = self.weights_in_order(gram, order, state["cosines"])
+        return weights, {"seed": state["seed"] + tf.constant([0, 1], tf.int64), "cosines": cosines}
 
     def weights_in_order(self, gram: tf.Tensor, order: tf.Tensor, cosines: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the weights [P, T] for given orders, and the expected cosines [P, T, T] after this step.

@@ -26,6 +26,7 @@ class IMTL(Composition):
         ValueError: If the learning rate is not above 0.
 
     Example:
+        >>> import tensorflow as tf
         >>> balancer = IMTL()
         >>> gram = tf.linalg.diag(tf.constant([[9.0, 1.0]]))
         >>> weights, state = balancer.weights(gram, losses=tf.ones(2), state=balancer.init(2))

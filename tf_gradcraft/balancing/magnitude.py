@@ -1,71 +1,58 @@
-"""The magnitude step of GradCraft: gradient norms moved towards the largest."""
+"""The norm that gradients are brought towards."""
 
-import dataclasses
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tf_gradcraft.balancing.base import Balancer, check_range, norms_of
 from tf_gradcraft.linalg import safe_divide
+from tf_gradcraft.suggestions import unknown_name
+
+MAGNITUDES = ("max", "mean", "median", "geometric")
 
 
-def magnitude_scales(norms: tf.Tensor, tau: float, target: tf.Tensor | None = None) -> tf.Tensor:
-    r"""Returns the factors $s_t = \tau M / n_t + (1 - \tau)$; 0 for a gradient of norm 0, and 1 for all if M is 0.
-
-    Args:
-        norms: Gradient norms n [P, T], float64.
-        tau: How far the norms move towards M, in [0, 1].
-        target: The norm M [P, 1], float64; by default the largest.
-
-    Returns:
-        Factors s [P, T], float64.
-
-    Example:
-        >>> magnitude_scales(tf.constant([[4.0, 1.0, 0.0]], tf.float64), tau=0.5).numpy().tolist()
-        [[1.0, 2.5, 0.0]]
-    """
-    if target is None:
-        target = tf.reduce_max(norms, axis=-1, keepdims=True)
-    ratio = tf.where(target > 0, safe_divide(target, norms), tf.ones_like(norms))
-    return tf.cast(norms > 0, norms.dtype) * (tau * ratio + (1 - tau))
-
-
-def scaled_gram(gram: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
-    """Returns the Gram matrices diag(s) A diag(s) [P, T, T] of the gradients times s [P, T], in float64."""
-    return tf.cast(gram, tf.float64) * scales[:, :, tf.newaxis] * scales[:, tf.newaxis, :]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Magnitude(Balancer):
-    r"""Moves all gradient norms towards the largest, and leaves the directions alone.
-
-    $w_t = \tau M / n_t + (1 - \tau)$ with $M = \max_t n_t$: the first step of GradCraft. Made to be the first member of
-    a `Chain`; by itself it is the sum of gradients of more equal size.
-
-    Paper: Bai et al., "GradCraft: Elevating Multi-task Recommendations through Holistic Gradient Crafting", KDD 2024,
-    arXiv 2407.19682.
-
-    Args:
-        tau: How far the norms move towards the largest, in [0, 1]: 0 keeps them, 1 makes them equal.
-        parts: How the shared variables are grouped, see `Balancer`.
+def resolve_magnitude(method: str, magnitude: str | int, tasks: Sequence[str]) -> str | int:
+    """Returns the magnitude with a task's name resolved to its position.
 
     Raises:
-        ValueError: If `tau` is out of range.
-
-    Example:
-        >>> weights, _ = Magnitude(tau=1.0).weights(tf.linalg.diag([[16.0, 1.0]]), losses=tf.ones(2), state={})
-        >>> weights.numpy().tolist()
-        [[1.0, 4.0]]
+        ValueError: If it is neither one of `MAGNITUDES` nor a task.
     """
+    if magnitude in MAGNITUDES:
+        return magnitude
+    if isinstance(magnitude, str):
+        if magnitude not in tasks:
+            raise ValueError(f"{method}: " + unknown_name("magnitude", magnitude, [*MAGNITUDES, *tasks]))
+        return list(tasks).index(magnitude)
+    if not 0 <= magnitude < len(tasks):
+        raise ValueError(f"{method}: magnitude={magnitude} is no position among {len(tasks)} tasks")
+    return magnitude
 
-    tau: float = 0.5
 
-    needs: ClassVar[str] = "norms"
+def target_norm(magnitude: str | int, norms: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Returns the norm [P, 1] that gradients are brought towards.
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("Magnitude", "tau", self.tau, 0, 1)
+    Args:
+        magnitude: One of `MAGNITUDES`, over the present tasks, or a task's position.
+        norms: Gradient norms [P, T], float64.
+        present: Which tasks have a gradient in this step and part [P, T], bool.
 
-    def weights(self, gram, losses, state, seed=None):
-        """See `Balancer.weights`."""
-        return magnitude_scales(norms_of(gram), self.tau), state
+    Returns:
+        The norm; 0 if no task is present, or the named one has no norm.
+    """
+    if not isinstance(magnitude, str):
+        return norms[:, magnitude : magnitude + 1]
+    counted = tf.cast(present, norms.dtype)
+    count = tf.reduce_sum(counted, axis=-1, keepdims=True)
+    if magnitude == "max":
+        return tf.reduce_max(norms * counted, axis=-1, keepdims=True)
+    if magnitude == "mean":
+        return safe_divide(tf.reduce_sum(norms * counted, axis=-1, keepdims=True), count)
+    if magnitude == "geometric":
+        logarithms = tf.math.log(tf.where(present, norms, tf.ones_like(norms)))
+        return tf.exp(safe_divide(tf.reduce_sum(logarithms, axis=-1, keepdims=True), count)) * tf.sign(count)
+    # The median: tasks that are not present go to the end of the line.
+    line = tf.sort(tf.where(present, norms, tf.fill(tf.shape(norms), tf.constant(float("inf"), norms.dtype))), axis=-1)
+    number = tf.cast(count, tf.int32)
+    middle = [tf.gather(line, tf.maximum(place, 0), batch_dims=1) for place in ((number - 1) // 2, number // 2)]
+    return tf.where(count > 0, (middle[0] + middle[1]) / 2, tf.zeros_like(count))

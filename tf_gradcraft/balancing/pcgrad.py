@@ -5,7 +5,6 @@ import dataclasses
 import tensorflow as tf
 
 from tf_gradcraft.balancing.base import Balancer, active_tasks, norms_of
-from tf_gradcraft.balancing.random_orders import first_seed, next_seed, random_orders
 from tf_gradcraft.linalg import safe_divide
 from tf_gradcraft.suggestions import unknown_name
 
@@ -47,12 +46,12 @@ class PCGrad(Balancer):
 
     def init(self, num_tasks, num_parts=1):
         """Returns `{"seed": int64 [2]}`: the seed and the number of steps so far."""
-        return {"seed": first_seed(self.seed)}
+        return {"seed": tf.constant([self.seed, 0], tf.int64)}
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
-        orders = random_orders(state["seed"] if seed is None else seed, gram.shape[-1])
-        return self.weights_in_order(gram, orders), {"seed": next_seed(state["seed"])}
+        order = random_order(gram.shape[-1], state["seed"] if seed is None else seed)
+        return self.weights_in_order(gram, order), {"seed": state["seed"] + tf.constant([0, 1], tf.int64)}
 
     def weights_in_order(self, gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         """Returns the weights [P, T] for given orders.
@@ -67,6 +66,15 @@ class PCGrad(Balancer):
         if self.reduction == "mean":
             weights = safe_divide(weights, tf.reduce_sum(active_tasks(gram)))
         return weights
+
+
+def random_order(num_tasks: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns an order of the tasks for each task, int32 [T, T], drawn from an int64 seed [2]."""
+    # Whole-range integers: the only draws that are the same in the graph and under XLA.
+    draws = tf.random.stateless_uniform(
+        [num_tasks, num_tasks], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox"
+    )
+    return tf.argsort(draws, axis=-1)
 
 
 def project_in_order(gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:

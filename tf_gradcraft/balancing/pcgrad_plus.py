@@ -4,9 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_gradcraft.balancing.base import check_range, norms_of
+from tf_gradcraft.balancing.base import check_range, scaled_gram
 from tf_gradcraft.balancing.composition import Composition
-from tf_gradcraft.balancing.magnitude import Magnitude, magnitude_scales, scaled_gram
+from tf_gradcraft.balancing.magnitude_step import Magnitude
 from tf_gradcraft.balancing.pcgrad import PCGrad
 
 
@@ -52,5 +52,6 @@ class PCGradPlus(Composition):
 
     def weights_in_order(self, gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         """Returns the weights [P, T] for given orders, see `PCGrad.weights_in_order`."""
-        scales = magnitude_scales(norms_of(gram), self.tau)
-        return scales * self.members[1].weights_in_order(scaled_gram(gram, scales), order)
+        magnitude, direction = self.members
+        scales, _ = magnitude.weights(gram, losses=None, state={})
+        return scales * direction.weights_in_order(scaled_gram(gram, scales), order)

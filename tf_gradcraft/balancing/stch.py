@@ -25,10 +25,10 @@ class STCH(Balancer):
     value $z_t$ counts most; the smaller $\mu$, the more it alone does.
 
     Losses of different kinds can't be compared by their value. With `warmup_epochs` the method works on logarithms, as
-    in the paper's multi-task experiments: during the warm-up it descends on the mean of $\log L_t$, then on the smooth
-    maximum of $\log (L_t / \bar L_t)$, with $\bar L_t$ the mean loss in the last epoch of the warm-up; weights are then
-    $w_t = \lambda_t\, \mathrm{softmax}\left(\lambda \log (L / \bar L) / \mu\right)_t / L_t$, and $z$ is 0. `fit` tells
-    the balancer when an epoch ends; with `train_on_batch` call `model.end_epoch()`.
+    in the paper's multi-task experiments: during the warm-up it descends on the mean of $\lambda_t \log L_t$, then on
+    the smooth maximum of $\log (L_t / \bar L_t)$, with $\bar L_t$ the mean loss in the last epoch of the warm-up;
+    weights are then $w_t = \lambda_t\, \mathrm{softmax}\left(\lambda \log (L / \bar L) / \mu\right)_t / L_t$, and $z$
+    is 0. `fit` tells the balancer when an epoch ends; with `train_on_batch` call `model.end_epoch()`.
 
     Paper: Lin et al., "Smooth Tchebycheff Scalarization for Multi-Objective Optimization", ICML 2024, arXiv 2402.19078.
 

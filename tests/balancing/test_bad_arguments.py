@@ -85,7 +85,8 @@ def test_other_ranges_of_methods_by_loss():
         STCH(warmup_epochs=1, ideal=[0, 0])
 
 
-VALUES_BY_TASK = [(Fixed, "weights"), (STCH, "preference"), (STCH, "ideal"), (FAMO, "min_losses")]
+NOT_NEGATIVE = [(Fixed, "weights"), (STCH, "preference"), (UPGrad, "preference"), (DualProj, "preference")]
+VALUES_BY_TASK = [*NOT_NEGATIVE, (STCH, "ideal"), (FAMO, "min_losses")]
 by_task = pytest.mark.parametrize(("make", "argument"), VALUES_BY_TASK, ids=lambda v: str(v))
 TASKS = ["click", "like"]
 
@@ -125,7 +126,7 @@ def test_values_by_task_are_finite_numbers(make, argument, value):
         make(**{argument: {"like": value}})
 
 
-@pytest.mark.parametrize(("make", "argument"), VALUES_BY_TASK[:2])
+@pytest.mark.parametrize(("make", "argument"), NOT_NEGATIVE)
 def test_some_values_by_task_are_not_negative(make, argument):
     with pytest.raises(ValueError, match=rf"{argument}\[1\]=-0.1 is out of range; it must be in \[0, inf\)"):
         make(**{argument: [1, -0.1]})
@@ -218,24 +219,6 @@ def test_a_magnitude_must_be_a_kind_of_mean_or_a_task():
         GradCraft(magnitude="click").weights([[[1.0]]], [1.0], {})
     assert GradCraft(magnitude="like").for_tasks(["click", "like"]) == GradCraft(magnitude=1)
     assert GradCraft().for_tasks(["max", "like"]) == GradCraft()
-
-
-@pytest.mark.parametrize("make", [UPGrad, DualProj])
-def test_a_preference_must_be_positive_and_for_the_tasks(make):
-    name = make.__name__
-    for bad in ([1, -1], [0.0, 1.0], {"click": math.inf}, [math.nan]):
-        with pytest.raises(
-            ValueError, match=rf"{name}: preference=.* is out of range; each value must be in \(0, inf\)"
-        ):
-            make(preference=bad)
-    with pytest.raises(ValueError, match=rf"{name}: task of the preference='clik' is not known; did you mean 'click'"):
-        make(preference={"clik": 1.0}).for_tasks(["click", "like"])
-    with pytest.raises(ValueError, match=f"{name}: preference has no value for like"):
-        make(preference={"click": 1.0}).for_tasks(["click", "like"])
-    with pytest.raises(ValueError, match=f"{name}: preference has 3 values for 2 tasks"):
-        make(preference=[1, 2, 3]).for_tasks(["click", "like"])
-    with pytest.raises(ValueError, match=rf"{name}: preference is not resolved.*for_tasks"):
-        make(preference={"click": 1.0}).weights([[[1.0]]], [1.0], {})
 
 
 def test_the_ends_of_a_range_are_allowed():

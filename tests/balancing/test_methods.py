@@ -87,11 +87,6 @@ def with_magnitude(balancer, tasks):
     return dataclasses.replace(balancer, magnitude=list(tasks).index(balancer.magnitude))
 
 
-def with_preference(balancer, tasks):
-    """The same preferences among other tasks."""
-    return dataclasses.replace(balancer, preference=[balancer.preference[task] for task in tasks])
-
-
 def crafted_in_order(balancer, gram, losses, state, order):
     return balancer.weights_in_order(gram, state, order)
 
@@ -283,7 +278,7 @@ METHODS = [
         "upgrad",
         lambda: UPGrad(preference=PREFERENCE),
         lambda: oracles.upgrad(PREFERENCE),
-        select=with_preference,
+        select=with_values_of("preference"),
         non_conflicting=True,
     ),
     Method("dualproj", DualProj, oracles.dualproj, non_conflicting=True),
@@ -291,7 +286,7 @@ METHODS = [
         "dualproj",
         lambda: DualProj(preference=PREFERENCE),
         lambda: oracles.dualproj(PREFERENCE),
-        select=with_preference,
+        select=with_values_of("preference"),
         non_conflicting=True,
     ),
 ]

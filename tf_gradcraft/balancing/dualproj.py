@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tf_gradcraft.balancing.base import Balancer, norms_of
-from tf_gradcraft.balancing.preference import Preference, check_preference, preferences, resolve_preference
+from tf_gradcraft.balancing.by_task import TaskValues, in_task_order, task_values
+from tf_gradcraft.balancing.preference import preference_shares
 from tf_gradcraft.linalg import bounded_qp
 
 
@@ -23,12 +24,12 @@ class DualProj(Balancer):
     the projection; Quinton and Rey, arXiv 2406.16232, for the name.
 
     Args:
-        preference: Preferences p of the tasks, positive: `{task: value}`, or values in the order of the tasks; divided
-            by their sum. By default alike, $p_t = 1 / T$.
+        preference: Preferences p of the tasks, not negative: `{task: value}`, or values in the order of the tasks;
+            divided by their sum. By default alike, $p_t = 1 / T$.
         parts: How the shared variables are grouped, see `Balancer`.
 
     Raises:
-        ValueError: If a preference is not positive.
+        ValueError: If a preference is negative.
 
     Example:
         >>> conflict = tf.constant([[[1.0, -2.0], [-2.0, 16.0]]])
@@ -37,18 +38,18 @@ class DualProj(Balancer):
         [[1.0, 0.5]]
     """
 
-    preference: Preference = None
+    preference: TaskValues | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "preference", check_preference("DualProj", self.preference))
+        object.__setattr__(self, "preference", task_values("DualProj", "preference", self.preference, low=0))
 
     def for_tasks(self, tasks: Sequence[str]) -> DualProj:
         """See `Balancer.for_tasks`."""
-        return dataclasses.replace(self, preference=resolve_preference("DualProj", self.preference, tasks))
+        return dataclasses.replace(self, preference=in_task_order("DualProj", "preference", self.preference, tasks))
 
     def weights(self, gram, losses, state, seed=None):
         """See `Balancer.weights`."""
         gram = tf.cast(gram, tf.float64)
-        least = preferences("DualProj", self.preference, gram) * tf.cast(norms_of(gram) > 0, tf.float64)
+        least = preference_shares("DualProj", self.preference, gram) * tf.cast(norms_of(gram) > 0, tf.float64)
         return bounded_qp(gram, tf.zeros_like(least), least), state

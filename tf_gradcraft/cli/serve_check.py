@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def serve_check(
     ctx: typer.Context,
-    directory: Annotated[Path, typer.Argument(help="A version of an export, or the folder of its versions (the last).")],
+    directory: Annotated[Path, typer.Argument(help="A version of an export, or the folder of all (checks the last).")],
     run: Annotated[Path | None, typer.Option(help="The run that was exported: compares predictions with it.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows to compare on, with unknown ids and missing numbers.")] = 1000,
 ) -> None:
@@ -35,11 +35,11 @@ def serve_check(
     Keras nor this package, and runs the warm-up request of every signature. With --run it also compares the
     predictions of every signature with those of the run's model; they must agree within 1e-6.
     """
-    from tf_gradcraft.serving.versions import versions_in
+    from tf_gradcraft.serving.versions import latest_version, versions_in
 
     opened = read_run(run) if run is not None else None
-    if not (directory / "saved_model.pb").is_file() and (versions := versions_in(directory)):
-        directory = next(entry for entry in directory.iterdir() if entry.name.isdigit() and int(entry.name) == versions[-1])
+    if not (directory / "saved_model.pb").is_file() and versions_in(directory):
+        directory = latest_version(directory)
     with Steps() as step:
         step("loading TensorFlow")
         import_quietly(ctx)

@@ -1,15 +1,15 @@
 """Runs SavedModels through TensorFlow's C API alone, as a model server does: no tensorflow, no keras, no tf_gradcraft.
 
-A script, not a module to import: `python -I c_runtime.py FOLDER`, where FOLDER holds `libtensorflow_cc.so.2`. It reads one
-JSON request a line from stdin and writes one JSON answer a line to stdout; `tf_gradcraft.serving.runtime.Runtime` talks to
-it. Requests:
+A script, not a module to import: `python -I c_runtime.py FOLDER`, where FOLDER holds `libtensorflow_cc.so.2`. It reads
+one JSON request a line from stdin and writes one JSON answer a line to stdout; `tf_gradcraft.serving.runtime.Runtime`
+talks to it. Requests:
 
 - `{"load": export_dir}` -> `{"model": number, "seconds": s, "imported": [which of the three are loaded]}`
 - `{"model": number, "inputs": {tensor: {"dtype", "shape", "values"}}, "outputs": {name: tensor}}` ->
   `{"outputs": {name: {"dtype", "shape", "values"}}, "seconds": [parse, run]}`
 
-An error of TensorFlow's becomes `{"error": message, "code": number}`. Strings travel as UTF-8 with surrogate escapes, so
-that any bytes can be sent.
+An error of TensorFlow's becomes `{"error": message, "code": number}`. Strings travel as UTF-8 with surrogate escapes,
+so that any bytes can be sent.
 """
 
 import ctypes
@@ -22,6 +22,7 @@ import numpy as np
 
 DTYPES = {"float32": 1, "float64": 2, "int32": 3, "string": 7, "int64": 9, "bool": 10}
 NAMES = {number: name for name, number in DTYPES.items()}
+INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED = 3, 5, 12
 STRING_BYTES = 24  # sizeof(TF_TString)
 FORBIDDEN = ("tensorflow", "keras", "tf_gradcraft")
 
@@ -33,7 +34,7 @@ class TensorFlowError(Exception):
 class Output(ctypes.Structure):
     """`TF_Output`: an operation of a graph and the index of one of its outputs."""
 
-    _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]  # noqa: RUF012
+    _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
 class Library:
@@ -56,6 +57,7 @@ class Library:
         self.status = void(framework.TF_NewStatus())
 
     def check(self):
+        """Raises what the last call reported."""
         code = self.framework.TF_GetCode(self.status)
         if code:
             raise TensorFlowError(code, self.framework.TF_Message(self.status).decode("utf-8", "replace"))
@@ -66,14 +68,14 @@ class Library:
         if dtype != "string":
             array = np.asarray(values, dtype)
             if array.size != np.prod(shape, dtype=np.int64):
-                raise TensorFlowError(3, f"{array.size} values do not fill the shape {shape}")
+                raise TensorFlowError(INVALID_ARGUMENT, f"{array.size} values do not fill the shape {shape}")
             size = ctypes.c_size_t(array.nbytes)
             made = self.framework.TF_AllocateTensor(DTYPES[dtype], dims, len(shape), size)
             if array.nbytes:
                 ctypes.memmove(self.framework.TF_TensorData(made), array.tobytes(), array.nbytes)
             return made
         if len(values) != np.prod(shape, dtype=np.int64):
-            raise TensorFlowError(3, f"{len(values)} values do not fill the shape {shape}")
+            raise TensorFlowError(INVALID_ARGUMENT, f"{len(values)} values do not fill the shape {shape}")
         size = ctypes.c_size_t(STRING_BYTES * len(values))
         made = self.framework.TF_AllocateTensor(DTYPES[dtype], dims, len(shape), size)
         start = self.framework.TF_TensorData(made)
@@ -87,7 +89,7 @@ class Library:
         """Returns dtype, shape and values of a TF_Tensor of numbers."""
         number = self.framework.TF_TensorType(tensor)
         if number not in NAMES or NAMES[number] == "string":
-            raise TensorFlowError(12, f"an output has the type {number}; only numbers are read here")
+            raise TensorFlowError(UNIMPLEMENTED, f"an output has the type {number}; only numbers are read here")
         shape = [self.framework.TF_Dim(tensor, axis) for axis in range(self.framework.TF_NumDims(tensor))]
         data = ctypes.string_at(self.framework.TF_TensorData(tensor), self.framework.TF_TensorByteSize(tensor))
         return NAMES[number], shape, np.frombuffer(data, NAMES[number])
@@ -110,13 +112,15 @@ class Session:
         library.check()
 
     def find(self, tensor_name):
+        """Returns the `TF_Output` of a tensor's name."""
         operation, _, index = tensor_name.partition(":")
         found = self.library.whole.TF_GraphOperationByName(self.graph, operation.encode())
         if not found:
-            raise TensorFlowError(5, f"the graph has no {operation}")
+            raise TensorFlowError(NOT_FOUND, f"the graph has no {operation}")
         return Output(found, int(index or 0))
 
     def run(self, inputs, outputs):
+        """Runs once; returns the outputs and how long making the tensors and the run took."""
         library, begin = self.library, time.perf_counter()
         fed = (Output * len(inputs))(*map(self.find, inputs))
         fetched = (Output * len(outputs))(*map(self.find, outputs.values()))

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tf_gradcraft.data_pipelines.schema import Feature, Schema
+from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.data_pipelines.vocabulary import cross_codes
 from tf_gradcraft.serving.contract import broken_promises
-from tf_gradcraft.serving.runtime import LoadedExport, Runtime, RuntimeFailure
+from tf_gradcraft.serving.ranking import Rank
+from tf_gradcraft.serving.runtime import CRuntimeError, LoadedExport, Runtime
 from tf_gradcraft.serving.warmup import rank_inputs, read_warmup
 
 TOLERANCE = 1e-6
@@ -63,7 +64,7 @@ def check(path: str | Path, model: Any = None, rows: int = 1000, seed: int = 0) 
             if model is not None:
                 for signature, columns, expected in comparisons(loaded, model, rows, np.random.default_rng(seed)):
                     found[signature] = _run(loaded, signature, columns, expected)
-        except RuntimeFailure as error:
+        except CRuntimeError as error:
             raise ValueError(f"{path} does not run in TensorFlow's C runtime: {error}") from error
     if left := sorted(set(loaded.signatures) - set(found)):
         raise ValueError(f"{path} has no warm-up request for {', '.join(left)}, so it was not run; export again")
@@ -113,14 +114,14 @@ def comparisons(
             for feature in schema.features
         ]
         sided_schema = dataclasses.replace(schema, features=tuple(sided))
-        weights = random.normal(size=len(schema.tasks)).astype("float32")
-        inputs = rank_inputs(raw, sided_schema, weights.tolist())
+        weights = dict(zip(schema.task_names, random.normal(size=len(schema.tasks)), strict=True))
+        inputs = rank_inputs(raw, sided_schema, Rank(weights=weights))
         repeated = {
             name: np.repeat(values[:1], rows, axis=0) if sided_schema.side(name) == "request" else values
             for name, values in raw.items()
         }
         expected = {task: values.reshape(1, rows) for task, values in predict(repeated).items()}
-        expected["score"] = sum(weight * expected[task] for task, weight in zip(expected, weights, strict=True))
+        expected["score"] = np.sum([weight * expected[task] for task, weight in weights.items()], axis=0)
         made.append(("rank", inputs, expected))
     return made
 

@@ -43,7 +43,9 @@ def read_meta_graph(path: str | Path) -> Any:
 
     file = Path(path) / "saved_model.pb"
     if not file.is_file():
-        raise FileNotFoundError(f"{path} is no version of an export: it holds no saved_model.pb; name a numbered folder")
+        raise FileNotFoundError(
+            f"{path} is no version of an export: it holds no saved_model.pb; name a numbered folder"
+        )
     graphs = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs
     found = [graph for graph in graphs if list(graph.meta_info_def.tags) == [TAG]]
     if len(found) != 1:
@@ -73,9 +75,9 @@ def _tensor_info(info: Any) -> TensorInfo:
 def broken_promises(path: str | Path) -> list[str]:
     """Returns what is wrong with an export, one sentence each; none if it keeps its contract.
 
-    The contract: one graph tagged `serve`; a signature `serving_default`; all signatures are for predictions, their inputs
-    and outputs have an open leading dimension, so that a server may batch requests, and names of their own (not `args_0`,
-    `output_0`); no operation calls Python.
+    The contract: one graph tagged `serve`; a signature `serving_default`; all signatures are for predictions, their
+    inputs and outputs have an open leading dimension, so that a server may batch requests, and names of their own (not
+    `args_0`, `output_0`); no operation calls Python.
     """
     graph, signatures = read_meta_graph(path), read_signatures(path)
     wrong = [] if "serving_default" in signatures else ["there is no signature serving_default"]

@@ -61,8 +61,8 @@ def export(
     Any other functional Keras model gets `serving_default` alone, with the model's own inputs and outputs by name.
 
     Labels and the group key are in no signature. The graph holds TensorFlow operations only: neither Keras nor this
-    package is needed to serve it. Beside it, in `assets.extra`, lie the schema and one warm-up request a signature, which
-    the server runs when it loads the version.
+    package is needed to serve it. Beside it, in `assets.extra`, lie the schema and one warm-up request a signature,
+    which the server runs when it loads the version.
 
     A version is written aside and renamed into place when it is complete: a server that watches the directory sees
     all of it or nothing. An interrupted export leaves nothing behind.
@@ -119,8 +119,9 @@ def export(
 
     def write(path: Path) -> None:
         archive = keras.export.ExportArchive()
-        if encoder is not None:
-            archive.track(encoder)
+        # Variables that a signature uses are found by themselves, look-up tables are not. Tracking a Keras model stores
+        # each of its variables twice, so that is left to models whose layers may have look-up tables of their own.
+        archive.track(model if encoder is None else encoder)
         for name, endpoint in endpoints.items():
             archive.add_endpoint(name, endpoint.function, endpoint.specs)
         archive.write_out(str(path), verbose=False)
@@ -186,8 +187,7 @@ def schema_endpoints(
     if settings is not None:
         sided = settings.sided(schema)
         function = rank_function(encoder, predict, sided, settings)
-        weights = [settings.weights.get(task, 1.0) for task in schema.task_names]
-        request = warming.rank_inputs(columns, sided, weights)
+        request = warming.rank_inputs(columns, sided, settings)
         endpoints[RANK] = Endpoint(function, rank_specs(encoder, sided), request)
     return endpoints
 

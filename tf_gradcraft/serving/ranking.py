@@ -12,7 +12,7 @@ from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.serving.encoding import FeatureEncoder
 from tf_gradcraft.suggestions import unknown_name
 
-TASK_WEIGHTS, NUM_CANDIDATES = "task_weights", "num_candidates"
+NUM_CANDIDATES = "num_candidates"
 SCORE, TOP_K, TOP_K_SCORE = "score", "top_k", "top_k_score"
 
 
@@ -59,7 +59,8 @@ class Rank:
                 raise ValueError(unknown_name("candidate feature", name, raw))
         for task in self.weights:
             schema.task(task)
-        if taken := {TASK_WEIGHTS, NUM_CANDIDATES} & set(raw) | {SCORE, TOP_K, TOP_K_SCORE} & set(schema.task_names):
+        own_inputs = {NUM_CANDIDATES, *map(weight_name, schema.task_names)}
+        if taken := own_inputs & set(raw) | {SCORE, TOP_K, TOP_K_SCORE} & set(schema.task_names):
             raise ValueError(f"the signature rank needs the name {', '.join(sorted(taken))} for itself; rename yours")
         if self.candidate is not None:
             sides = {name: "candidate" if name in self.candidate else "request" for name in raw}
@@ -75,11 +76,16 @@ class Rank:
         return schema
 
 
-def rank_specs(encoder: FeatureEncoder, schema: Schema) -> list:
-    """Returns the inputs of the signature.
+def weight_name(task: str) -> str:
+    """Returns the name of the input that is a task's weight in the combined score."""
+    return f"{task}_weight"
 
-    Raw features of the request have the shape [B], those of the candidates [B, N]; `task_weights` [B, T] in the order of
-    the tasks, and `num_candidates` [B].
+
+def rank_specs(encoder: FeatureEncoder, schema: Schema) -> list:
+    """Returns the inputs of the signature: the raw features, and those that a request may leave out.
+
+    Raw features of the request have the shape [B], those of the candidates [B, N]; `<task>_weight` and
+    `num_candidates` [B].
 
     Args:
         encoder: The encoder of the schema.
@@ -89,11 +95,16 @@ def rank_specs(encoder: FeatureEncoder, schema: Schema) -> list:
         name: spec if schema.side(name) == "request" else tf.TensorSpec([None, None], spec.dtype, name)
         for name, spec in encoder.specs().items()
     }
-    return [
-        raw,
-        tf.TensorSpec([None, len(schema.tasks)], tf.float32, TASK_WEIGHTS),
-        tf.TensorSpec([None], tf.int32, NUM_CANDIDATES),
-    ]
+    optional = {name: tf.TensorSpec([None], tf.float32, name) for name in map(weight_name, schema.task_names)}
+    return [raw, optional | {NUM_CANDIDATES: tf.TensorSpec([None], tf.int32, NUM_CANDIDATES)}]
+
+
+def optional_inputs(schema: Schema, settings: Rank) -> dict[str, tf.Tensor]:
+    """Returns the defaults of the inputs that a request may leave out."""
+    weights = {weight_name(task): settings.weights.get(task, 1.0) for task in schema.task_names}
+    return {name: tf.constant([weight], tf.float32) for name, weight in weights.items()} | {
+        NUM_CANDIDATES: tf.constant([-1], tf.int32)
+    }
 
 
 def rank_function(
@@ -104,11 +115,12 @@ def rank_function(
 ) -> Callable[..., dict[str, tf.Tensor]]:
     r"""Returns the function of the `rank` signature.
 
-    The score of a candidate is $\sum_t w_t \hat y_t$. What belongs to the request alone is encoded once and then repeated
-    for its candidates; crosses and statistics of both sides are encoded for each candidate.
+    The score of a candidate is $\sum_t w_t \hat y_t$. What belongs to the request alone is encoded once and then
+    repeated for its candidates; crosses and statistics of both sides are encoded for each candidate.
 
-    All inputs have the leading dimension B, the number of requests (1, most often), so that a server may batch requests
-    together. It then needs equal numbers of candidates, or pads them: `num_candidates` says how many are real (-1: all).
+    All inputs have the leading dimension B, the number of requests (1, most often), so that a server may batch
+    requests together. It then needs equal numbers of candidates, or pads them: `num_candidates` says how many are real
+    (-1: all).
 
     Args:
         encoder: The encoder of the schema.
@@ -117,40 +129,38 @@ def rank_function(
         settings: Default weights and length of the list.
 
     Returns:
-        A function of `{raw feature: values}`, `task_weights` and `num_candidates` (both with defaults) that returns by
-        name: each task's predictions [B, N], `score` [B, N], `top_k` [B, K] (int32 positions of the best candidates, best
-        first, the earlier one of equal scores first; K = min(top_k, N); -1 where a request has fewer) and `top_k_score`
-        [B, K] (0 where `top_k` is -1).
+        A function of `{raw feature: values}` and the optional inputs that returns by name: each task's predictions
+        [B, N], `score` [B, N], `top_k` [B, K] (int32 positions of the best candidates, best first, the earlier one of
+        equal scores first; K = min(top_k, N); -1 where a request has fewer) and `top_k_score` [B, K] (0 where `top_k`
+        is -1).
     """
     tasks = schema.task_names
     request = [name for name in schema.feature_names if schema.side(name) == "request"]
     candidate_raw = [feature.name for feature in schema.features if feature.raw and feature.side == "candidate"]
     request_raw = [feature.name for feature in schema.features if feature.raw and feature.side == "request"]
-    # TensorFlow writes defaults that are tensors into the signature: a request may leave these inputs out.
-    weights_default = tf.constant([[settings.weights.get(task, 1.0) for task in tasks]], tf.float32)
-    count_default = tf.constant([-1], tf.int32)
 
-    def rank(raw, task_weights=weights_default, num_candidates=count_default):
+    # TensorFlow writes defaults that are tensors into the signature: a request may leave these inputs out.
+    def rank(raw, optional=optional_inputs(schema, settings)):  # noqa: B008
         shape = tf.shape(raw[candidate_raw[0]])
-        check_shapes(raw, request_raw, shape[:1], "every feature of the request needs one value a request")
-        check_shapes(raw, candidate_raw, shape, "every feature of the candidates needs as many values as the others")
+        check_shapes([raw[name] for name in candidate_raw], shape)
         repeated = repeat_rows(encoder({name: raw[name] for name in request_raw}, request), shape[1])
         flat = {name: tf.reshape(raw[name], [-1]) for name in candidate_raw}
         predictions = predict(encoder(flat, known=repeated))
         predictions = {task: tf.reshape(predictions[task], shape) for task in tasks}
-        weights = tf.broadcast_to(task_weights, [shape[0], len(tasks)])
-        score = tf.linalg.matvec(tf.stack([predictions[task] for task in tasks], axis=-1), weights)
-        count = tf.broadcast_to(tf.where(num_candidates < 0, shape[1], num_candidates), shape[:1])
+        weights = [tf.broadcast_to(optional[weight_name(task)], shape[:1]) for task in tasks]
+        score = tf.linalg.matvec(tf.stack([predictions[task] for task in tasks], -1), tf.stack(weights, -1))
+        count = tf.broadcast_to(optional[NUM_CANDIDATES], shape[:1])
+        count = tf.where(count < 0, shape[1], count)
         best_score, best = best_candidates(score, count, settings.top_k)
         return {**predictions, SCORE: score, TOP_K: best, TOP_K_SCORE: best_score}
 
     return rank
 
 
-def check_shapes(raw: Mapping[str, tf.Tensor], names: list[str], shape: tf.Tensor, message: str) -> None:
-    """Adds a check to the graph that all these inputs have one shape: reshaping would mix up rows without a word."""
-    shapes = tf.stack([tf.shape(raw[name]) for name in names])
-    tf.debugging.assert_equal(shapes, shape[tf.newaxis], f"rank: {message}")
+def check_shapes(candidates: list[tf.Tensor], shape: tf.Tensor) -> None:
+    """Adds a check to the graph: [2, 3] and [3, 2] have as many values, and rows would be mixed up without a word."""
+    shapes = tf.stack([tf.shape(values) for values in candidates])
+    tf.debugging.assert_equal(shapes, shape[tf.newaxis], "rank: the features of the candidates differ in shape")
 
 
 def repeat_rows(columns: Mapping[str, tf.Tensor], times: tf.Tensor) -> dict[str, tf.Tensor]:

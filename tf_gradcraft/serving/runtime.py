@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -19,15 +19,15 @@ from tf_gradcraft.serving.contract import SignatureSpec, read_signatures
 SCRIPT = Path(__file__).parent / "c_runtime.py"
 
 
-class RuntimeFailure(RuntimeError):
+class CRuntimeError(RuntimeError):
     """TensorFlow's C API refused to load or to run something; the process lives on."""
 
 
 class Runtime:
     """Loads and runs exports in a process of its own; a context manager.
 
-    The process has the interpreter and NumPy, and loads `libtensorflow_cc` of the installed wheel by ctypes: the code that
-    a model server runs.
+    The process has the interpreter and NumPy, and loads `libtensorflow_cc` of the installed wheel by ctypes: the code
+    that a model server runs.
 
     Args:
         threads: Threads of TensorFlow's two pools; by default what the environment says.
@@ -39,7 +39,7 @@ class Runtime:
         >>> with Runtime() as runtime:
         ...     runtime.load("no/such/folder")
         Traceback (most recent call last):
-        tf_gradcraft.serving.runtime.RuntimeFailure: ...no/such/folder...
+        tf_gradcraft.serving.runtime.CRuntimeError: ...no/such/folder...
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -47,7 +47,7 @@ class Runtime:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         if threads is not None:
             environment |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-I", str(SCRIPT), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -55,12 +55,15 @@ class Runtime:
             text=True,
             env=environment,
         )
+        # Pipes were asked for, so they are there.
+        self._process = process
+        self._requests, self._answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
 
     def load(self, export: str | Path) -> LoadedExport:
         """Loads the version of an export.
 
         Raises:
-            RuntimeFailure: With TensorFlow's message, if it can't be loaded.
+            CRuntimeError: With TensorFlow's message, if it can't be loaded.
         """
         reply = self.call({"load": str(export)})
         return LoadedExport(self, Path(export), reply["model"], reply["seconds"], reply["imported"])
@@ -69,29 +72,27 @@ class Runtime:
         """Sends one request, see `c_runtime.py`, and returns the answer.
 
         Raises:
-            RuntimeFailure: If the answer is an error.
+            CRuntimeError: If the answer is an error.
             RuntimeError: If the process has died.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+            line = self._answers.readline()
         except BrokenPipeError:
             line = ""
         if not line:
             raise RuntimeError(f"the process of the C runtime has died with exit code {self._process.wait()}")
         reply = json.loads(line)
         if "error" in reply:
-            raise RuntimeFailure(reply["error"])
+            raise CRuntimeError(reply["error"])
         return reply
 
     def close(self) -> None:
         """Ends the process."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        self._requests.close()
         self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
 
     def __enter__(self) -> Runtime:
         """Returns itself."""
@@ -127,7 +128,7 @@ class LoadedExport:
             The outputs by name.
 
         Raises:
-            RuntimeFailure: With TensorFlow's message.
+            CRuntimeError: With TensorFlow's message.
         """
         return self.timed_run(signature, inputs)[0]
 
@@ -145,13 +146,13 @@ class LoadedExport:
         """Returns the request that `run` sends.
 
         Raises:
-            RuntimeFailure: If the signature has no input of that name.
+            CRuntimeError: If the signature has no input of that name.
         """
         spec = self.signatures[signature]
         fed = {}
         for name, values in inputs.items():
             if name not in spec.inputs:
-                raise RuntimeFailure(f"the signature {signature} has no input {name!r}")
+                raise CRuntimeError(f"the signature {signature} has no input {name!r}")
             fed[spec.inputs[name].tensor] = as_json(values, spec.inputs[name].dtype)
         outputs = {name: info.tensor for name, info in spec.outputs.items()}
         return {"model": self._model, "inputs": fed, "outputs": outputs}

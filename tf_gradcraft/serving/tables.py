@@ -17,9 +17,9 @@ TABLES = ("float32", "bfloat16", "int8")
 def with_tables(model: SchemaModel, tables: str) -> SchemaModel:
     r"""Returns a copy of a model, for inference, whose embeddings are kept in another type.
 
-    `"bfloat16"` keeps 8 bits of each number's mantissa and halves the tables. `"int8"` keeps $q = \mathrm{round}(x / s)$
-    with $s = \max_d |x_d| / 127$ for each row, and makes tables of dimension D smaller by the factor 4 D / (D + 4). Looked-up
-    rows are float32 again; everything else of the model stays as it is.
+    `"bfloat16"` keeps 8 bits of each number's mantissa and halves the tables. `"int8"` keeps
+    $q = \mathrm{round}(x / s)$ with $s = \max_d |x_d| / 127$ for each row, and makes tables of dimension D smaller by
+    the factor 4 D / (D + 4). Looked-up rows are float32 again; everything else of the model stays as it is.
 
     Args:
         model: The model; it is not changed.

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.serving.encoding import missing_value
 from tf_gradcraft.serving.examples import INPUT, make_examples
-from tf_gradcraft.serving.ranking import NUM_CANDIDATES, TASK_WEIGHTS
+from tf_gradcraft.serving.ranking import Rank, optional_inputs
 from tf_gradcraft.suggestions import unknown_name
 
 FILE = "tf_serving_warmup_requests"
@@ -27,8 +27,8 @@ def warmup_columns(
     Args:
         specs: The inputs of `serving_default`.
         schema: The schema, or None for a model that has none.
-        given: `{input: values}` of equal lengths. An input that is left out is missing in every row; for a model without
-            schema it is 0 or the empty string. None for one such row.
+        given: `{input: values}` of equal lengths. An input that is left out is missing in every row; for a model
+            without schema it is 0 or the empty string. None for one such row.
 
     Raises:
         ValueError: If a name is not known, lengths differ, there is no row or a value does not fit its dtype.
@@ -55,6 +55,8 @@ def warmup_columns(
 def _as_array(values: Sequence[Any], spec: tf.TensorSpec) -> np.ndarray:
     try:
         if spec.dtype == tf.string:
+            if not all(isinstance(value, str | bytes) for value in np.asarray(values, object).ravel()):
+                raise TypeError("give str or bytes")
             return np.asarray(values, object)
         array = np.asarray(values)
         return array.astype(spec.dtype.as_numpy_dtype, casting="same_kind" if array.dtype.kind == "f" else "unsafe")
@@ -72,7 +74,7 @@ def examples_inputs(columns: Inputs, schema: Schema) -> Inputs:
     return {INPUT: np.array(make_examples(columns, schema), object)}
 
 
-def rank_inputs(columns: Inputs, schema: Schema, weights: Sequence[float]) -> Inputs:
+def rank_inputs(columns: Inputs, schema: Schema, settings: Rank) -> Inputs:
     """Returns the inputs of a request to `rank`: the request of the first row, with all rows as its candidates.
 
     The inputs that a request may leave out are there too: older servers want them.
@@ -80,12 +82,11 @@ def rank_inputs(columns: Inputs, schema: Schema, weights: Sequence[float]) -> In
     Args:
         columns: The rows.
         schema: The schema with sides.
-        weights: One weight a task.
+        settings: The settings of the signature, for the weights.
     """
     sides = {name: schema.side(name) for name in columns}
     inputs = {name: values[:1] if sides[name] == "request" else values[None] for name, values in columns.items()}
-    extra = {TASK_WEIGHTS: np.array([weights], np.float32), NUM_CANDIDATES: np.array([-1], np.int32)}
-    return inputs | extra
+    return inputs | {name: values.numpy() for name, values in optional_inputs(schema, settings).items()}
 
 
 def write_warmup(folder: Path, model: str, requests: Mapping[str, Inputs]) -> Path:

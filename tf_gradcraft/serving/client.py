@@ -82,7 +82,7 @@ class RankRequest:
             if name not in signature:
                 raise ValueError(unknown_name("input of rank", name, signature))
             spec = signature[name]
-            if np.ndim(values) != spec.dimensions:
+            if np.asarray(values, object).ndim != spec.dimensions:
                 side = "candidates" if spec.dimensions == 2 else "request"
                 raise ValueError(f"{name!r} belongs to the {side}; give it there")
             inputs[name] = as_array(name, values, spec)

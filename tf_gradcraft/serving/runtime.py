@@ -107,13 +107,14 @@ class LoadedExport:
     """An export that a `Runtime` has loaded.
 
     Attributes:
+        number: Its number in the process.
         seconds: How long loading took.
         imported: Which of tensorflow, keras and tf_gradcraft were imported in the process: none.
         signatures: The signatures by name.
     """
 
     def __init__(self, runtime: Runtime, path: Path, model: int, seconds: float, imported: list[str]) -> None:
-        self._runtime, self._model = runtime, model
+        self._runtime, self.number = runtime, model
         self.seconds, self.imported = seconds, imported
         self.signatures: dict[str, SignatureSpec] = read_signatures(path)
 
@@ -155,7 +156,7 @@ class LoadedExport:
                 raise CRuntimeError(f"the signature {signature} has no input {name!r}")
             fed[spec.inputs[name].tensor] = as_json(values, spec.inputs[name].dtype)
         outputs = {name: info.tensor for name, info in spec.outputs.items()}
-        return {"model": self._model, "inputs": fed, "outputs": outputs}
+        return {"model": self.number, "inputs": fed, "outputs": outputs}
 
 
 def as_json(values: Any, dtype: str) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from preparing import encoded_by_numpy
 from served import TOLERANCE, WEIGHTS, described, randomised, signature, v1_session
 
 import tf_gradcraft as gc
 from tf_gradcraft.data_pipelines import Feature, Schema, Task, Vocabulary
-from tf_gradcraft.models import SharedBottom
+from tf_gradcraft.models import PLE, MMoE, SharedBottom
 from tf_gradcraft.serving import Rank
 from tf_gradcraft.serving.runtime import CRuntimeError
+from tf_gradcraft.serving.served_model import ServedModel
 
 REQUEST, CANDIDATE = ("user_id", "empty", "age"), ("tag", "duration")
 
@@ -69,6 +72,58 @@ def test_equals_rows_one_by_one_in_the_c_runtime(loaded, model, schema, raw, num
     rows = loaded.run("serving_default", plain)
     for task in ("click", "like"):
         np.testing.assert_allclose(expected[task].ravel(), rows[task].ravel(), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "features"),
+    [
+        (SharedBottom, None),
+        (MMoE, None),
+        (PLE, None),
+        (SharedBottom, ("user_id", "tag", "user_id_x_tag")),
+        (SharedBottom, ("age", "duration")),
+    ],
+    ids=["shared bottom", "mmoe", "ple of two levels", "ids alone", "numbers alone"],
+)
+def test_every_model(runtime, schema, raw, tmp_path, kind, features):
+    settings = {SharedBottom: {"bottom_units": [6, 4]}, MMoE: {"num_experts": 3}, PLE: {"num_levels": 2}}[kind]
+    settings |= {} if kind is SharedBottom else {"expert_units": [6, 4]}
+    chosen = schema.select(features=features)
+    model = randomised(kind(chosen, tower_units=[4], embedding_dim=3, **settings))
+    loaded = runtime.load(gc.serving.export(model, tmp_path, signatures=[Rank(weights=WEIGHTS, top_k=7)]))
+    inputs, plain = requests(raw, 4, 60)
+    expected = ranked_by_numpy(model, schema, plain, 4, WEIGHTS)
+    assert np.std(expected["click"]) > 0.01
+    names = [feature.name for feature in chosen.features if feature.raw]
+    assert_ranked(loaded.run("rank", {name: inputs[name] for name in names}), expected)
+
+
+def test_first_layers_see_the_request_once(model, schema, monkeypatch):
+    """What all other layers of the model see are rows of 14 candidates; the first dense layers' own code is not run."""
+    widths = []
+    call = keras.layers.Dense.call
+    monkeypatch.setattr(
+        keras.layers.Dense, "call", lambda self, inputs: widths.append(inputs.shape[-1]) or call(self, inputs)
+    )
+    served = ServedModel(model, "float32")
+    rank = served.split(schema)
+    random = np.random.default_rng(2)
+    rows = {feature.name: tf.constant(random.integers(0, feature.size or 9, 14)) for feature in schema.features}
+    for feature in schema.features:
+        if schema.side(feature.name) == "request":
+            rows[feature.name] = tf.repeat(rows[feature.name][::7], 7)
+        if feature.kind != "categorical":
+            rows[feature.name] = tf.cast(rows[feature.name], tf.float32)
+    once = {name: values[::7] for name, values in rows.items() if schema.side(name) == "request"}
+    whole = {task: values.numpy() for task, values in served.predict(rows).items()}
+    encoded_width = max(widths)
+    assert encoded_width == 4 * 3 + 4
+    widths.clear()
+    split = rank(rows, once, tf.constant([2, 7]))
+    assert widths
+    assert max(widths) < encoded_width
+    for task, values in whole.items():
+        np.testing.assert_allclose(split[task], values, rtol=0, atol=TOLERANCE)
 
 
 def test_equals_rows_one_by_one_in_the_loader_of_tensorflow_1(exported, model, schema, raw):

@@ -16,8 +16,9 @@ from tf_gradcraft.serving import warmup as warming
 from tf_gradcraft.serving.encoding import FeatureEncoder
 from tf_gradcraft.serving.examples import example_spec, parse_examples
 from tf_gradcraft.serving.ranking import Rank, rank_function, rank_specs
+from tf_gradcraft.serving.served_model import ServedModel
 from tf_gradcraft.serving.signatures import model_function, model_specs
-from tf_gradcraft.serving.tables import with_tables
+from tf_gradcraft.serving.tables import check_tables
 from tf_gradcraft.serving.versions import check_version, write_version
 from tf_gradcraft.suggestions import unknown_name
 
@@ -109,13 +110,18 @@ def export(
     if not model.built:
         raise ValueError(f"the model {model.name!r} is not built: call it, or fit it, once before the export")
     wanted = wanted_signatures(signatures)
-    schema = model.schema if isinstance(model, SchemaModel) else None
-    encoder = None if schema is None else FeatureEncoder(schema)
-    predict = model_function(with_tables(model, tables))
-    if schema is not None and encoder is not None:
-        endpoints = schema_endpoints(schema, encoder, predict, wanted, warmup)
+    check_tables(tables)
+    schema, encoder = None, None
+    if isinstance(model, SchemaModel):
+        schema, encoder, served = model.schema, FeatureEncoder(model.schema), ServedModel(model, tables)
+        endpoints = schema_endpoints(schema, encoder, served, wanted, warmup)
     else:
-        endpoints = plain_endpoints(model, predict, wanted, warmup)
+        endpoints = plain_endpoints(model, wanted, warmup)
+    if tables != "float32" and not (schema and schema.of_kind("categorical")):
+        raise ValueError(
+            f"tables={tables!r} needs a model that was built from a schema with categorical features; "
+            "leave it out, or tables='float32'"
+        )
 
     def write(path: Path) -> None:
         archive = keras.export.ExportArchive()
@@ -158,7 +164,7 @@ def wanted_signatures(signatures: Iterable[str | Rank] | None) -> dict[str, Rank
 def schema_endpoints(
     schema: Schema,
     encoder: FeatureEncoder,
-    predict: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]],
+    served: ServedModel,
     wanted: dict[str, Rank | None] | None,
     rows: Mapping[str, Sequence[Any]] | None,
 ) -> dict[str, Endpoint]:
@@ -167,13 +173,13 @@ def schema_endpoints(
     Args:
         schema: The schema, with vocabularies.
         encoder: Its encoder.
-        predict: The model: encoded features [B] to predictions [B, 1] by task.
+        served: The model.
         wanted: The wanted signatures, or None for all that the schema permits.
         rows: Rows for the warm-up requests.
     """
 
     def predict_raw(raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return predict(encoder(raw))
+        return served.predict(encoder(raw))
 
     def predict_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return predict_raw(parse_examples(examples, schema))
@@ -186,7 +192,7 @@ def schema_endpoints(
     settings = (wanted or {}).get(RANK) or (Rank() if wanted is None and has_sides else None)
     if settings is not None:
         sided = settings.sided(schema)
-        function = rank_function(encoder, predict, sided, settings)
+        function = rank_function(encoder, served.split(sided), sided, settings)
         request = warming.rank_inputs(columns, sided, settings)
         endpoints[RANK] = Endpoint(function, rank_specs(encoder, sided), request)
     return endpoints
@@ -194,7 +200,6 @@ def schema_endpoints(
 
 def plain_endpoints(
     model: keras.Model,
-    predict: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]],
     wanted: dict[str, Rank | None] | None,
     rows: Mapping[str, Sequence[Any]] | None,
 ) -> dict[str, Endpoint]:
@@ -205,4 +210,4 @@ def plain_endpoints(
             f"is and what stands for a missing one; {model.name!r} has {DEFAULT} alone"
         )
     specs = model_specs(model)
-    return {DEFAULT: Endpoint(predict, [specs], warming.warmup_columns(specs, None, rows))}
+    return {DEFAULT: Endpoint(model_function(model), [specs], warming.warmup_columns(specs, None, rows))}

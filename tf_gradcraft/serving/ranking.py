@@ -109,14 +109,15 @@ def optional_inputs(schema: Schema, settings: Rank) -> dict[str, tf.Tensor]:
 
 def rank_function(
     encoder: FeatureEncoder,
-    predict: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
+    predict: Callable[[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor], Mapping[str, tf.Tensor]],
     schema: Schema,
     settings: Rank,
 ) -> Callable[..., dict[str, tf.Tensor]]:
     r"""Returns the function of the `rank` signature.
 
-    The score of a candidate is $\sum_t w_t \hat y_t$. What belongs to the request alone is encoded once and then
-    repeated for its candidates; crosses and statistics of both sides are encoded for each candidate.
+    The score of a candidate is $\sum_t w_t \hat y_t$. What belongs to the request alone is encoded once, and
+    so is its part of the first dense layers (`ServedModel`); crosses and statistics of both sides are encoded for each
+    candidate.
 
     All inputs have the leading dimension B, the number of requests (1, most often), so that a server may batch
     requests together. It then needs equal numbers of candidates, or pads them: `num_candidates` says how many are real
@@ -124,7 +125,8 @@ def rank_function(
 
     Args:
         encoder: The encoder of the schema.
-        predict: The model: encoded features [R] to predictions [R, 1] by task.
+        predict: The model: all encoded features [B * N], those of the requests [B] and the shape (B, N) to predictions
+            [B * N, 1] by task.
         schema: The schema with sides.
         settings: Default weights and length of the list.
 
@@ -143,9 +145,9 @@ def rank_function(
     def rank(raw, optional=optional_inputs(schema, settings)):  # noqa: B008
         shape = tf.shape(raw[candidate_raw[0]])
         check_shapes([raw[name] for name in candidate_raw], shape)
-        repeated = repeat_rows(encoder({name: raw[name] for name in request_raw}, request), shape[1])
+        once = encoder({name: raw[name] for name in request_raw}, request)
         flat = {name: tf.reshape(raw[name], [-1]) for name in candidate_raw}
-        predictions = predict(encoder(flat, known=repeated))
+        predictions = predict(encoder(flat, known=repeat_rows(once, shape[1])), once, shape)
         predictions = {task: tf.reshape(predictions[task], shape) for task in tasks}
         weights = [tf.broadcast_to(optional[weight_name(task)], shape[:1]) for task in tasks]
         score = tf.linalg.matvec(tf.stack([predictions[task] for task in tasks], -1), tf.stack(weights, -1))

@@ -1,10 +1,11 @@
 """What serving costs: `python benchmarks/serving_latency.py runs/gradcraft`.
 
-Everything runs in TensorFlow's C runtime, in a process without Python TensorFlow. Times are those of the session's run alone;
-all that are compared take turns in one process, so that ratios hold on a machine that other work slows down now and then.
+Everything runs in TensorFlow's C runtime, in a process without Python TensorFlow. Times are those of the session's run
+alone; all that are compared take turns in one process, so that ratios hold on a machine that other work slows down now
+and then.
 
-- `rank`: one user, N candidates, against the bare model on N rows of ids and numbers that are ready, and against N plain
-  rows through `serving_default`; and what the encoder's part is.
+- `rank`: one user, N candidates, against the bare model on N rows of ids and numbers that are ready, and against N
+  plain rows through `serving_default`; and what the encoder's part is.
 - sizes of these requests, as JSON and as protos.
 - size and load time of an export whose one table has V x 16 entries, with V raw ids in the graph.
 """
@@ -23,6 +24,7 @@ from tf_gradcraft.data_pipelines import Feature, Schema, Task, Vocabulary
 from tf_gradcraft.models import SharedBottom
 from tf_gradcraft.serving.checking import encode_rows, random_rows
 from tf_gradcraft.serving.encoding import FeatureEncoder
+from tf_gradcraft.serving.examples import make_examples
 from tf_gradcraft.serving.ranking import Rank, rank_function, rank_specs
 from tf_gradcraft.serving.rest_client import as_json
 from tf_gradcraft.serving.runtime import Runtime
@@ -82,10 +84,15 @@ def latency(model, folder: Path, arguments: argparse.Namespace) -> None:
         print(f"{name:24s} p50 {p50:7.2f} ms  p99 {p99:7.2f}  min {min(values):7.2f}  to bare (p50 / min) {to_bare}")
     share = np.median(times["rank without the model"]) / np.median(times["rank"])
     print(f"share of a rank call: looking up, repeating, scoring and sorting {share:.0%}, the model {1 - share:.0%}")
-    sizes = {name: (len(as_text(calls[name][2])), len(as_proto(calls[name][2]))) for name in ("plain rows", "rank")}
-    for number, kind in enumerate(("JSON", "proto")):
-        plain, small = sizes["plain rows"][number], sizes["rank"][number]
-        print(f"request as {kind}: plain rows {plain:,} bytes, rank {small:,} bytes, {plain / small:.1f} times smaller")
+    rows = [dict(zip(raw, row, strict=True)) for row in zip(*(values.tolist() for values in raw.values()), strict=True)]
+    sizes = {
+        "JSON, rows": (len(json.dumps({"instances": rows})), len(as_text(ranked))),
+        "JSON, columns": (len(as_text(raw)), len(as_text(ranked))),
+        "protos, rows (tf.Example)": (sum(map(len, make_examples(raw, schema))), len(as_proto(ranked))),
+        "protos, columns": (len(as_proto(raw)), len(as_proto(ranked))),
+    }
+    for kind, (plain, small) in sizes.items():
+        print(f"request, {kind}: plain {plain:,} bytes, rank {small:,} bytes, {plain / small:.1f} times smaller")
 
 
 def columns_only(schema):

@@ -170,7 +170,8 @@ def answer(request, library, sessions):
 
 def main(folder):
     """Answers requests until stdin ends."""
-    library, sessions = Library(folder), []
+    library = Library(folder)
+    sessions: list[Session] = []
     for line in sys.stdin:
         try:
             reply = answer(json.loads(line), library, sessions)

@@ -70,7 +70,7 @@ class RankRequest:
         Raises:
             ValueError: If a feature or task is missing, not known or on the wrong side, or a value does not fit.
         """
-        given = {name: [value] for name, value in self.request.items()}
+        given: dict[str, list[Any]] = {name: [value] for name, value in self.request.items()}
         given |= {name: [list(values)] for name, values in self.candidates.items()}
         given |= {f"{task}{WEIGHT}": [weight] for task, weight in self.task_weights.items()}
         given[NUM_CANDIDATES] = [self.num_candidates]
@@ -141,7 +141,7 @@ def is_number(value: Any, dtype: str) -> bool:
         return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
         return False
-    return np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+    return int(np.iinfo(dtype).min) <= int(value) <= int(np.iinfo(dtype).max)
 
 
 class ServingClient(abc.ABC):

@@ -50,7 +50,7 @@ def parse_examples(examples: tf.Tensor, schema: Schema) -> dict[str, tf.Tensor]:
     return tf.io.parse_example(examples, wanted)
 
 
-def make_examples(columns: Mapping[str, Sequence], schema: Schema) -> list[bytes]:
+def make_examples(columns: Mapping[str, Sequence | np.ndarray], schema: Schema) -> list[bytes]:
     """Returns rows of raw features as serialized protos.
 
     Args:

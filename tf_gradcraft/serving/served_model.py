@@ -40,14 +40,14 @@ class ServedModel:
     """
 
     def __init__(self, model: SchemaModel, tables: str) -> None:
-        self._schema = model.schema
         self._copy = type(model).from_config(model.get_config())
         self._copy.set_weights(model.get_weights())
         self._table: EmbeddingTable | None = None
         for original, layer in zip(model.layers, self._copy.layers, strict=True):
             if isinstance(layer, FeatureEmbeddings):
                 self._table = EmbeddingTable(original, tables)
-                layer.call = self._table
+                # The layer looks rows up here from now on. Its own table is no longer used, so it is not exported.
+                layer.call = self._table  # type: ignore[method-assign]
         self._predict = model_function(self._copy)
         self._parts: Parts | None = None
         self._encoded: tf.Tensor | None = None

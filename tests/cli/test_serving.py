@@ -54,6 +54,26 @@ def test_check_finds_an_export_that_predicts_otherwise(versions, run):
     assert "differs from the model's by" in error
 
 
+def test_check_finds_that_it_is_another_model(versions):
+    import keras
+    import numpy as np
+
+    import tf_gradcraft as gc
+    from tf_gradcraft.data_pipelines import Feature, Schema, Task, Vocabulary
+    from tf_gradcraft.models import SharedBottom
+
+    schema = Schema(
+        features=[Feature(name="planet", kind="categorical", dtype="string", size=2)],
+        tasks=[Task(name="click")],
+        vocabularies={"planet": Vocabulary(np.array(["Mars"]))},
+    )
+    with pytest.raises(ValueError, match=r"does not run.*has no input 'planet'"):
+        gc.serving.check(versions / "1", SharedBottom(schema, bottom_units=[2], tower_units=[2]))
+    age = keras.Input((1,), name="age")
+    with pytest.raises(ValueError, match="built from a schema, got Functional"):
+        gc.serving.check(versions / "1", keras.Model(age, keras.layers.Dense(1)(age)))
+
+
 def test_check_refuses_what_is_no_export_or_damaged(versions, tmp_path):
     assert "is no version of an export: it holds no saved_model.pb" in fail("serve-check", tmp_path)
     broken = shutil.copytree(versions / "1", tmp_path / "1")

@@ -98,6 +98,16 @@ def test_every_model(runtime, schema, raw, tmp_path, kind, features):
     assert_ranked(loaded.run("rank", {name: inputs[name] for name in names}), expected)
 
 
+def test_mixed_precision_keeps_the_whole_first_layers(runtime, schema, raw, tmp_path):
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    model = randomised(PLE(schema, expert_units=[8, 6], tower_units=[4], embedding_dim=3))
+    loaded = runtime.load(gc.serving.export(model, tmp_path))
+    inputs, plain = requests(raw, 2, 40)
+    rows, ranked = loaded.run("serving_default", plain), loaded.run("rank", inputs)
+    for task in ("click", "like"):
+        np.testing.assert_allclose(ranked[task].ravel(), rows[task].ravel(), rtol=0, atol=TOLERANCE)
+
+
 def test_first_layers_see_the_request_once(model, schema, monkeypatch):
     """What all other layers of the model see are rows of 14 candidates; the first dense layers' own code is not run."""
     widths = []

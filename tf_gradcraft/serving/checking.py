@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def check(path: str | Path, model: Any = None, rows: int = 1000, seed: int = 0) 
         FileNotFoundError: If there is no export, or TensorFlow's library is not there.
     """
     path = Path(path)
+    if model is not None and not isinstance(getattr(model, "schema", None), Schema):
+        raise ValueError(f"check compares with a model that was built from a schema, got {type(model).__name__}")
     if wrong := broken_promises(path):
         raise ValueError(f"{path} breaks the contract of an export: {'; '.join(wrong)}")
     with Runtime() as runtime:
@@ -91,8 +94,8 @@ def _run(loaded: LoadedExport, signature: str, inputs: Columns, expected: Column
 
 def comparisons(
     loaded: LoadedExport, model: Any, rows: int, random: np.random.Generator
-) -> list[tuple[str, Columns, Columns]]:
-    """Returns for each signature of an export the inputs of a request, and what Keras predicts for it."""
+) -> Iterator[tuple[str, Columns, Columns]]:
+    """Yields for each signature of an export the inputs of a request, and what Keras predicts for it."""
     from tf_gradcraft.serving.examples import INPUT, make_examples
 
     schema: Schema = model.schema
@@ -102,9 +105,9 @@ def comparisons(
         return model.predict(encode_rows(schema, columns), batch_size=4096, verbose=0)
 
     plain = predict(raw)
-    made = [("serving_default", raw, plain)]
+    yield "serving_default", raw, plain
     if "serving_examples" in loaded.signatures:
-        made.append(("serving_examples", {INPUT: np.array(make_examples(raw, schema), object)}, plain))
+        yield "serving_examples", {INPUT: np.array(make_examples(raw, schema), object)}, plain
     if "rank" in loaded.signatures:
         shapes = {name: info.shape for name, info in loaded.signatures["rank"].inputs.items()}
         sided = [
@@ -114,7 +117,9 @@ def comparisons(
             for feature in schema.features
         ]
         sided_schema = dataclasses.replace(schema, features=tuple(sided))
-        weights = dict(zip(schema.task_names, random.normal(size=len(schema.tasks)), strict=True))
+        drawn = random.normal(size=len(schema.tasks))
+        # So that the score has the accuracy of the predictions.
+        weights = dict(zip(schema.task_names, drawn / np.abs(drawn).sum(), strict=True))
         inputs = rank_inputs(raw, sided_schema, Rank(weights=weights))
         repeated = {
             name: np.repeat(values[:1], rows, axis=0) if sided_schema.side(name) == "request" else values
@@ -122,15 +127,14 @@ def comparisons(
         }
         expected = {task: values.reshape(1, rows) for task, values in predict(repeated).items()}
         expected["score"] = np.sum([weight * expected[task] for task, weight in weights.items()], axis=0)
-        made.append(("rank", inputs, expected))
-    return made
+        yield "rank", inputs, expected
 
 
 def random_rows(schema: Schema, rows: int, random: np.random.Generator) -> Columns:
     """Returns raw rows: ids of the vocabularies, a fifth of them unknown, and numbers, a fifth of them missing.
 
     Example:
-        >>> from tf_gradcraft.data_pipelines import Task
+        >>> from tf_gradcraft.data_pipelines import Feature, Task
         >>> schema = Schema(features=[Feature(name="age", kind="numeric")], tasks=[Task(name="click")])
         >>> random_rows(schema, 4, np.random.default_rng(0))["age"].shape
         (4,)

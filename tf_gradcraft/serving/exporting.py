@@ -110,18 +110,13 @@ def export(
     if not model.built:
         raise ValueError(f"the model {model.name!r} is not built: call it, or fit it, once before the export")
     wanted = wanted_signatures(signatures)
-    check_tables(tables)
-    schema, encoder = None, None
-    if isinstance(model, SchemaModel):
-        schema, encoder, served = model.schema, FeatureEncoder(model.schema), ServedModel(model, tables)
-        endpoints = schema_endpoints(schema, encoder, served, wanted, warmup)
+    schema = model.schema if isinstance(model, SchemaModel) else None
+    check_tables(tables, has_tables=schema is not None and bool(schema.of_kind("categorical")))
+    encoder = None if schema is None else FeatureEncoder(schema)
+    if schema is not None and encoder is not None:
+        endpoints = schema_endpoints(schema, encoder, ServedModel(model, tables), wanted, warmup)
     else:
         endpoints = plain_endpoints(model, wanted, warmup)
-    if tables != "float32" and not (schema and schema.of_kind("categorical")):
-        raise ValueError(
-            f"tables={tables!r} needs a model that was built from a schema with categorical features; "
-            "leave it out, or tables='float32'"
-        )
 
     def write(path: Path) -> None:
         archive = keras.export.ExportArchive()

@@ -72,7 +72,9 @@ class ServedModel:
         in_request = np.repeat([sides[name] == "request" for name in widths], list(widths.values()))
         self._record_encoded()
         for layer in self._copy._flatten_layers():
-            if isinstance(layer, keras.layers.Dense) and layer.kernel.shape[0] == len(in_request):
+            whole = isinstance(layer, keras.layers.Dense) and layer.kernel.shape[0] == len(in_request)
+            # With less precision than float32 the two parts would be rounded apart from each other.
+            if whole and layer.compute_dtype == "float32":
                 self._split_dense(layer, in_request)
         names = {side: [name for name in widths if sides[name] == side] for side in ("request", "candidate")}
 
@@ -100,7 +102,11 @@ class ServedModel:
             parts.append(tf.reshape(rows, [tf.shape(rows)[0], len(ids) * rows.shape[-1]]))
         if numbers := [feature for feature in chosen if feature.kind != "categorical"]:
             settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numbers]
-            parts.append(NumericFeatures(settings)({feature.name: features[feature.name] for feature in numbers}))
+            parts.append(
+                NumericFeatures(settings, dtype="float32")(
+                    {feature.name: features[feature.name] for feature in numbers}
+                )
+            )
         return tf.concat(parts, axis=-1)
 
     def _record_encoded(self) -> None:
@@ -116,7 +122,7 @@ class ServedModel:
         layer.call = recorded
 
     def _split_dense(self, layer: keras.layers.Dense, in_request: np.ndarray) -> None:
-        kernel, call = np.asarray(layer.kernel), layer.call
+        kernel, call = layer.kernel.numpy(), layer.call
         once = tf.Variable(kernel[in_request], trainable=False, name="request_kernel")
         each = tf.Variable(kernel[~in_request], trainable=False, name="candidate_kernel")
 

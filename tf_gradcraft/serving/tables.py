@@ -13,10 +13,15 @@ from tf_gradcraft.suggestions import unknown_name
 TABLES = ("float32", "bfloat16", "int8")
 
 
-def check_tables(tables: str) -> None:
-    """Raises a ValueError unless the type of tables is known."""
+def check_tables(tables: str, has_tables: bool) -> None:
+    """Raises a ValueError unless the type of tables is known and the model has tables if they are to be smaller."""
     if tables not in TABLES:
         raise ValueError(unknown_name("tables", tables, TABLES))
+    if tables != "float32" and not has_tables:
+        raise ValueError(
+            f"tables={tables!r} needs a model that was built from a schema with categorical features; "
+            "leave it out, or tables='float32'"
+        )
 
 
 class EmbeddingTable(tf.Module):
@@ -44,7 +49,7 @@ class EmbeddingTable(tf.Module):
         self._table, self._scale = layer.embeddings.value, None
         if tables == "float32":
             return
-        values = np.asarray(self._table, np.float32)
+        values = self._table.numpy()
         if tables == "int8":
             scale = np.maximum(np.abs(values).max(axis=1, keepdims=True), np.finfo(np.float32).tiny * 127) / 127
             self._scale = tf.Variable(scale, trainable=False, name="scale")

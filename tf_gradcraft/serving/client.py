@@ -15,7 +15,14 @@ RANK = "rank"
 NUM_CANDIDATES = "num_candidates"
 WEIGHT = "_weight"
 SCORE, TOP_K, TOP_K_SCORE = "score", "top_k", "top_k_score"
-NUMPY_DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_INT64": "int64", "DT_STRING": "object"}
+NUMPY_DTYPES = {
+    "DT_FLOAT": "float32",
+    "DT_DOUBLE": "float64",
+    "DT_INT32": "int32",
+    "DT_INT64": "int64",
+    "DT_STRING": "object",
+}
+"""What inputs of exported models can be, as the protocols and as NumPy name it."""
 
 Value = int | float | str | bytes | None
 
@@ -114,7 +121,7 @@ class RankResponse:
 
 
 def as_array(name: str, values: Any, spec: InputSpec) -> np.ndarray:
-    """Returns values as an input; None is allowed for numbers of type float32.
+    """Returns values as an input; None is allowed for floats.
 
     Example:
         >>> as_array("age", [30, None], InputSpec("float32", 1)).tolist()
@@ -137,7 +144,7 @@ def is_number(value: Any, dtype: str) -> bool:
         >>> is_number(3, "float32"), is_number(None, "float32"), is_number(2.5, "int64"), is_number(2**63, "int64")
         (True, True, False, False)
     """
-    if dtype == "float32":
+    if dtype.startswith("float"):
         return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
         return False

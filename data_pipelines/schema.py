@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ FEATURE_KINDS = ("categorical", "numeric", "statistic")
 TASK_KINDS = ("binary",)
 TRANSFORMS = (None, "log1p")
 RAW_DTYPES = ("int64", "string", "float32")
+SIDES = ("request", "candidate")
 GROUP = "group"
 """Name of the column that carries the group key of group AUC beside the features of a batch."""
 
@@ -43,6 +45,11 @@ class Feature:
         mean: Mean of the transformed value on the training part.
         std: Standard deviation of the transformed value on the training part; positive.
         key: Statistic features: the categorical feature that the value belongs to.
+        missing: Numeric features: the raw number that stands for a missing one (preparation takes the median of the
+            training part).
+        side: Raw features: what the value is a property of when candidates are ranked. `"request"` (user and context:
+            one value a request) or `"candidate"` (one value a candidate). Crosses and statistics follow from theirs,
+            see `Schema.side`.
 
     Raises:
         ValueError: If an argument does not fit the kind.
@@ -62,6 +69,8 @@ class Feature:
     mean: float = 0.0
     std: float = 1.0
     key: str | None = None
+    missing: float = 0.0
+    side: str = "request"
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -83,6 +92,12 @@ class Feature:
         if (self.kind == "statistic") != (self.key is not None):
             raise ValueError(f"{where}: a statistic feature, and no other, names the feature it belongs to in `key`")
         object.__setattr__(self, "crosses", tuple(self.crosses))
+        if not math.isfinite(self.missing):
+            raise ValueError(f"{where}: missing must be a finite number, got {self.missing}")
+        if self.side not in SIDES:
+            raise ValueError(f"{where}: " + unknown_name("side", self.side, SIDES))
+        if self.side != "request" and not self.raw:
+            raise ValueError(f"{where}: the side of a cross or statistic follows from what it is made of; leave it out")
         if categorical and self.table is None:
             object.__setattr__(self, "table", self.name)
 
@@ -192,6 +207,23 @@ class Schema:
             if task.name == name:
                 return task
         raise ValueError(unknown_name("task", name, self.task_names))
+
+    def side(self, name: str) -> str:
+        """Returns the side of a feature: `"candidate"` if it is made of any candidate feature, else `"request"`.
+
+        Example:
+            >>> user = Feature(name="user", kind="categorical", dtype="int64", size=9)
+            >>> item = Feature(name="item", kind="categorical", dtype="int64", size=9, side="candidate")
+            >>> both = Feature(name="both", kind="categorical", dtype="int64", size=9, crosses=("user", "item"))
+            >>> schema = Schema(features=[user, item, both], tasks=[Task(name="click")])
+            >>> schema.side("user"), schema.side("both")
+            ('request', 'candidate')
+        """
+        feature = self.feature(name)
+        parts = feature.crosses or ((feature.key,) if feature.key else ())
+        if not parts:
+            return feature.side
+        return "candidate" if any(self.side(part) == "candidate" for part in parts) else "request"
 
     def of_kind(self, *kinds: str) -> tuple[Feature, ...]:
         """Returns the features of the given kinds, in order."""

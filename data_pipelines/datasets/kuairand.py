@@ -169,6 +169,7 @@ class KuaiRand:
             numeric=dict.fromkeys(["duration_ms", *USER_NUMBERS, *VIDEO_NUMBERS], "log1p"),
             crosses=(("user_id", "tab"), ("tab", "hour")),
             statistic_keys=STATISTIC_KEYS,
+            candidate=(*VIDEO_TYPES, "duration_ms", *VIDEO_NUMBERS),
         )
 
     def _files(self) -> tuple[list[Path], Path, Path]:

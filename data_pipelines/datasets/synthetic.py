@@ -155,6 +155,7 @@ class Synthetic:
             numeric={"duration_s": "log1p", "account_days": "log1p"},
             crosses=(("age_band", "category"),),
             statistic_keys=("user_id", "video_id", "author_id", "age_band_x_category"),
+            candidate=("author_id", "category", "duration_s"),
         )
         with duckdb.connect() as connection, reading_errors(LOG_TYPES | USER_TYPES | VIDEO_TYPES):
             return prepare_table(

@@ -7,22 +7,38 @@ import numpy as np
 from tf_gradcraft.data_pipelines.schema import signed_log1p
 
 
-def fill_missing(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Replaces missing values by the median of the training part.
+def fit_missing(values: np.ndarray) -> float:
+    """Returns the number that stands for missing values: the median, in float32 as the columns are.
+
+    Args:
+        values: float [n], training rows only, NaN where missing.
+
+    Returns:
+        The median; 0 where there is no value at all.
+
+    Example:
+        >>> fit_missing(np.array([1.0, np.nan, 3.0])), fit_missing(np.array([np.nan]))
+        (2.0, 0.0)
+    """
+    known = values[~np.isnan(values)]
+    return float(np.float32(np.median(known))) if len(known) else 0.0
+
+
+def fill_missing(values: np.ndarray, missing: float) -> np.ndarray:
+    """Replaces missing values by a number.
 
     Args:
         values: float [n], NaN where missing.
-        train: bool [n], the training rows.
+        missing: The number, see `fit_missing`.
 
     Returns:
-        float32 [n] without NaN (0 where the training part has no value at all).
+        float32 [n] without NaN.
 
     Example:
-        >>> fill_missing(np.array([1.0, np.nan, 3.0, 99.0]), np.array([True, True, True, False])).tolist()
-        [1.0, 2.0, 3.0, 99.0]
+        >>> fill_missing(np.array([1.0, np.nan, 99.0]), 2.0).tolist()
+        [1.0, 2.0, 99.0]
     """
-    known = values[train & ~np.isnan(values)]
-    return np.where(np.isnan(values), np.median(known) if len(known) else 0.0, values).astype(np.float32)
+    return np.where(np.isnan(values), missing, values).astype(np.float32)
 
 
 def fit_moments(values: np.ndarray, transform: str | None) -> tuple[float, float]:

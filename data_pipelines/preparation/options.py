@@ -95,6 +95,11 @@ class TableSpec:
         statistic_keys: Categorical features (crosses too) that get historical rates of every task and a count, named
             `<key>_<task>_rate` (the log-odds of the smoothed rate, see `KeyStatistics`) and `<key>_count`.
         masks: For each task whose label is not known on all rows the column with the weight (0 = not labelled).
+        candidate: Features that describe the item, besides the item itself: when candidates are ranked they come with
+            each candidate, all others once a request (`Feature.side`).
+
+    Raises:
+        ValueError: If `candidate` names what is no raw feature.
 
     Example:
         >>> spec = TableSpec(user="u", item="i", time="t", tasks=("click",), categorical={"u": "int64", "i": "int64"},
@@ -114,6 +119,16 @@ class TableSpec:
     crosses: tuple[tuple[str, ...], ...] = ()
     statistic_keys: tuple[str, ...] = ()
     masks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    candidate: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.candidate:
+            if name not in (*self.categorical, *self.numeric):
+                raise ValueError(unknown_name("candidate feature", name, (*self.categorical, *self.numeric)))
+
+    def side(self, name: str) -> str:
+        """Returns what a raw feature is a property of when candidates are ranked, see `Feature.side`."""
+        return "candidate" if name == self.item or name in self.candidate else "request"
 
     @property
     def cross_names(self) -> dict[str, tuple[str, ...]]:

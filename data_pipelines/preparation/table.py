@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tf_gradcraft.data_pipelines.preparation.columns import as_floats, group_cod
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
 from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
 from tf_gradcraft.data_pipelines.preparation.hashing import row_uniform
-from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_moments
+from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_missing, fit_moments
 from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec, check_tasks
 from tf_gradcraft.data_pipelines.preparation.splitting import (
     SPLITS,
@@ -85,7 +86,8 @@ class TableEncoder:
         for name, dtype in spec.categorical.items():
             vocabularies[name] = fit_vocabulary(train_frame, name, self.options.min_count)
             columns[name] = encode_column(vocabularies[name], table[name])
-            features.append(Feature(name=name, kind="categorical", dtype=dtype, size=vocabularies[name].size))
+            size, side = vocabularies[name].size, spec.side(name)
+            features.append(Feature(name=name, kind="categorical", dtype=dtype, size=size, side=side))
         for name, parts in spec.cross_names.items():
             codes = cross_codes([columns[part] for part in parts], [vocabularies[part].size for part in parts])
             codes_of_train = nw.from_native(pa.table({name: codes[train]}), eager_only=True)
@@ -96,8 +98,10 @@ class TableEncoder:
         for name, transform in spec.numeric.items():
             values = as_floats(table[name])
             refuse_rows(np.isinf(values), values, where, name, "is infinite", REPAIR)
-            columns[name] = fill_missing(values, train)
-            features.append(self._number(name, "numeric", columns[name][train], transform))
+            missing = fit_missing(values[train])
+            columns[name] = fill_missing(values, missing)
+            number = self._number(name, "numeric", columns[name][train], transform)
+            features.append(dataclasses.replace(number, missing=missing, side=spec.side(name)))
         for key in spec.statistic_keys:
             history = KeyStatistics(columns[key][train], vocabularies[key].size, folds[train], self.options.folds)
             statistics = {}

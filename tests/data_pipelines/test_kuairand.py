@@ -201,3 +201,13 @@ def test_real_rows(tmp_path):
         n = positive.sum()
         auc = (score[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n))
         assert auc > least, (task, auc)
+
+
+def test_features_of_the_video_come_with_each_candidate(data):
+    sides = {name: data.schema.side(name) for name in data.schema.feature_names}
+    raw = {feature.name for feature in data.schema.features if feature.raw}
+    numbers = {"duration_ms", "server_width", "server_height"}
+    assert {name for name in raw if sides[name] == "candidate"} == set(kuairand.VIDEO_TYPES) | numbers
+    assert sides["user_id_x_tab"] == sides["user_id_click_rate"] == "request"
+    assert sides["video_id_click_rate"] == "candidate"
+    assert data.schema.feature("server_width").missing > 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
 from tf_gradcraft.data_pipelines.preparation.hashing import row_uniform, splitmix64
-from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_moments
+from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_missing, fit_moments
 from tf_gradcraft.data_pipelines.preparation.splitting import date_split, random_split
 from tf_gradcraft.data_pipelines.preparation.statistics import KeyStatistics
 from tf_gradcraft.data_pipelines.preparation.vocabularies import encode_column, fit_vocabulary
@@ -188,8 +188,9 @@ def test_vocabulary_save_load_round_trip(tmp_path):
 
 def test_numbers_are_fitted_on_train_only():
     values, train = np.array([1.0, np.nan, 5.0, 1e9, np.nan]), np.array([True, True, True, False, False])
-    np.testing.assert_array_equal(fill_missing(values, train), np.array([1, 3, 5, 1e9, 3], "float32"))
-    assert fill_missing(np.array([np.nan, 7.0]), np.array([True, False])).tolist() == [0.0, 7.0]
+    missing = fit_missing(values[train])
+    np.testing.assert_array_equal(fill_missing(values, missing), np.array([1, 3, 5, 1e9, 3], "float32"))
+    assert fit_missing(np.array([np.nan])) == 0.0
     mean, std = fit_moments(np.array([0.0, np.expm1(2.0)]), "log1p")
     assert (mean, std) == pytest.approx((1.0, 1.0))
     assert fit_moments(np.full(3, 0.1, "float32"), None)[1] == 1.0

@@ -1,5 +1,8 @@
 """The whole preparation of a table: nothing leaks, order doesn't matter, masks."""
 
+import dataclasses
+import json
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -8,6 +11,7 @@ import pytest
 
 from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec
 from tf_gradcraft.data_pipelines.preparation.table import TableEncoder, collect_table, prepare_table
+from tf_gradcraft.data_pipelines.schema import Feature, Schema
 
 SPEC = TableSpec(
     user="user",
@@ -88,6 +92,42 @@ def test_valid_and_test_rows_look_up_what_the_vocabulary_carries():
     assert (
         train_rates != schema.vocabularies["user"].statistics["user_click_rate"][columns["user"][~later]]
     ).mean() > 0.9
+
+
+def test_schema_carries_what_stands_for_a_missing_number():
+    frame = log()
+    schema, columns, split = encode(frame)
+    assert frame["price"].isna().any()
+    median = np.float32(frame["price"][split == 0].median())
+    assert schema.feature("price").missing == median
+    np.testing.assert_array_equal(columns["price"][frame["price"].isna()], median)
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+def test_sides_follow_from_the_item_and_the_features_of_it():
+    spec = dataclasses.replace(SPEC, candidate=("price",))
+    table = collect_table(nw.from_native(log()).lazy(), spec, OPTIONS, lambda text: None)
+    schema, _, _ = TableEncoder(spec, OPTIONS).encode(table, "the log")
+    sides = {name: schema.side(name) for name in schema.feature_names}
+    candidate = {name for name, side in sides.items() if side == "candidate"}
+    of_cross = {name for name in sides if name.startswith("user_x_item")}
+    assert candidate == {"item", "price", *of_cross}
+    assert len(of_cross) == 4
+    with pytest.raises(ValueError, match="candidate feature='prise' is not known; did you mean 'price'"):
+        dataclasses.replace(SPEC, candidate=("prise",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"side": "item"}, "side='item' is not known"),
+        ({"missing": float("nan")}, "missing must be a finite number"),
+        ({"kind": "statistic", "key": "user", "side": "candidate"}, "follows from what it is made of"),
+    ],
+)
+def test_bad_sides_and_missing_numbers_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Feature(**{"name": "price", "kind": "numeric"} | settings)
 
 
 def test_masked_labels_are_zero_and_their_values_never_count():

@@ -1,5 +1,6 @@
 """What preparation makes of raw rows, computed without TensorFlow."""
 
+import numpy as np
 import pandas as pd
 
 from tf_gradcraft.data_pipelines.vocabulary import cross_codes
@@ -14,7 +15,9 @@ def encoded_by_numpy(schema, raw):
     encoded["user_id_x_tag"] = vocabularies["user_id_x_tag"].encode(codes)
     encoded["rate"] = vocabularies["user_id"].statistics["rate"][encoded["user_id"]]
     encoded["cross_count"] = vocabularies["user_id_x_tag"].statistics["cross_count"][encoded["user_id_x_tag"]]
-    return encoded | {"duration": raw["duration"]}
+    for name, missing in (("duration", 7.5), ("age", 37.0)):
+        encoded[name] = np.where(np.isfinite(raw[name]), raw[name], missing).astype("float32")
+    return encoded
 
 
 def raw_test_rows(folder):

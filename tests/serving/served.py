@@ -10,6 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tf_gradcraft.serving.runtime import Runtime
+
+TOLERANCE = 1e-6
+WEIGHTS = {"click": 0.5, "like": 3.0}
+"""Default weights of the exported model's `rank`."""
 DTYPES = {dtype.as_datatype_enum: dtype.name for dtype in (tf.float32, tf.string, tf.int64, tf.int32)}
 
 PLAIN_RELOAD = """
@@ -51,24 +56,20 @@ def plain_reload(path, raw):
     return {name: np.array(values, np.float32) for name, values in answer.items()}
 
 
-def v1_session(path, raw):
+def v1_session(path, raw, name="serving_default"):
     """Outputs through the loader of TensorFlow 1, which restores variables as the C++ loader does."""
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(path)).signature_def["serving_default"]
-        feeds = {loaded.inputs[name].name: as_list(raw[name]) for name in raw}
-        return session.run({name: info.name for name, info in loaded.outputs.items()}, feeds)
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(path)).signature_def[name]
+        feeds = {loaded.inputs[key].name: as_list(raw[key]) for key in raw}
+        return session.run({key: info.name for key, info in loaded.outputs.items()}, feeds)
 
 
-def c_runtime(path, raw):
+def c_runtime(path, raw, name="serving_default"):
     """Outputs through the C API in a process that imports no tensorflow at all."""
-    defined = signature(path)
-    inputs = {
-        defined.inputs[name].name: {"dtype": described_dtype(path, name), "values": as_list(raw[name])} for name in raw
-    }
-    outputs = {name: info.name for name, info in defined.outputs.items()}
-    script = [sys.executable, str(Path(__file__).parent / "c_runtime.py"), str(Path(tf.__file__).parent)]
-    answer = call(script, {"export_dir": str(path), "inputs": inputs, "outputs": outputs})
-    return {name: np.array(values, np.float32) for name, values in answer.items()}
+    with Runtime() as runtime:
+        loaded = runtime.load(path)
+        assert loaded.imported == []
+        return loaded.run(name, raw)
 
 
 def described_dtype(path, name):
@@ -88,6 +89,13 @@ def call(command, request):
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout)
+
+
+def assert_equal_predictions(found, expected):
+    assert set(found) == set(expected)
+    for task, values in expected.items():
+        assert found[task].shape == values.shape
+        np.testing.assert_allclose(found[task], values, rtol=0, atol=TOLERANCE, err_msg=task)
 
 
 def randomised(model, seed=3):

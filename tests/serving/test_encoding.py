@@ -41,6 +41,7 @@ def test_specs_hold_raw_features_only(schema):
         "tag": (tf.string, [None], "tag"),
         "empty": (tf.string, [None], "empty"),
         "duration": (tf.float32, [None], "duration"),
+        "age": (tf.float32, [None], "age"),
     }
 
 

@@ -1,44 +1,29 @@
 """Exports: what their signatures say, and that every loader gets the predictions of Keras."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from preparing import encoded_by_numpy, raw_test_rows
-from served import c_runtime, described, meta_graph, plain_reload, randomised, signature, v1_session
+from preparing import raw_test_rows
+from served import (
+    TOLERANCE,
+    assert_equal_predictions,
+    c_runtime,
+    described,
+    meta_graph,
+    plain_reload,
+    randomised,
+    signature,
+    v1_session,
+)
 
 import tf_gradcraft as gc
 from tf_gradcraft.data_pipelines import Feature, Schema, Task, Vocabulary
 from tf_gradcraft.models import PLE, SharedBottom
-
-TOLERANCE = 1e-6
-
-
-@pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
-    """An export that was moved away from where it was written."""
-    folder = tmp_path_factory.mktemp("export")
-    path = gc.serving.export(model, folder / "ranker")
-    shutil.move(path, folder / "moved")
-    return folder / "moved"
-
-
-@pytest.fixture(scope="module")
-def expected(model, schema, raw):
-    """What Keras predicts on rows that NumPy encoded."""
-    predictions = model.predict(encoded_by_numpy(schema, raw), batch_size=1000, verbose=0)
-    assert all(np.std(values) > 0.02 for values in predictions.values())
-    return predictions
-
-
-def assert_equal_predictions(found, expected):
-    assert set(found) == set(expected)
-    for task, values in expected.items():
-        assert found[task].shape == values.shape
-        np.testing.assert_allclose(found[task], values, rtol=0, atol=TOLERANCE, err_msg=task)
+from tf_gradcraft.serving.contract import broken_promises
+from tf_gradcraft.serving.runtime import CRuntimeError
 
 
 def test_signature_names_dtypes_and_shapes(exported):
@@ -47,6 +32,7 @@ def test_signature_names_dtypes_and_shapes(exported):
         "tag": ("string", [None]),
         "empty": ("string", [None]),
         "duration": ("float32", [None]),
+        "age": ("float32", [None]),
     }
     assert described(signature(exported).outputs) == {"click": ("float32", [None, 1]), "like": ("float32", [None, 1])}
     assert signature(exported).method_name == "tensorflow/serving/predict"
@@ -64,6 +50,34 @@ def test_schema_lies_beside_the_graph(exported, schema):
     assert Schema.from_dict(json.loads(text)) == schema
 
 
+def test_contract_of_every_signature(exported):
+    graph = meta_graph(exported)
+    assert set(graph.signature_def) - {"__saved_model_init_op"} == {"serving_default", "serving_examples", "rank"}
+    for name in ("serving_default", "serving_examples", "rank"):
+        found = graph.signature_def[name]
+        assert found.method_name == "tensorflow/serving/predict"
+        for infos in (found.inputs, found.outputs):
+            assert all(shape[0] is None for _, shape in described(infos).values()), name
+    assert broken_promises(exported) == []
+
+
+def test_signature_may_be_left_out_and_the_default_one_is_always_there(model, tmp_path):
+    path = gc.serving.export(model, tmp_path, signatures=[])
+    assert set(meta_graph(path).signature_def) - {"__saved_model_init_op"} == {"serving_default"}
+    path = gc.serving.export(model, tmp_path, signatures="rank")
+    assert set(meta_graph(path).signature_def) - {"__saved_model_init_op"} == {"serving_default", "rank"}
+    with pytest.raises(ValueError, match="signature='ranks' is not known; did you mean 'rank'"):
+        gc.serving.export(model, tmp_path, signatures=["ranks"])
+
+
+def test_a_model_without_schema_has_one_signature(tmp_path):
+    age = keras.Input((1,), name="age")
+    model = keras.Model(age, {"click": keras.layers.Dense(1)(age)})
+    with pytest.raises(ValueError, match="rank, serving_examples needs a model that was built from a schema"):
+        gc.serving.export(model, tmp_path, signatures=["rank", "serving_examples"])
+    assert broken_promises(gc.serving.export(model, tmp_path)) == []
+
+
 def test_reload_in_a_process_with_tensorflow_only(exported, raw, expected):
     assert_equal_predictions(plain_reload(exported, raw), expected)
 
@@ -72,8 +86,8 @@ def test_loader_of_tensorflow_1(exported, raw, expected):
     assert_equal_predictions(v1_session(exported, raw), expected)
 
 
-def test_c_runtime(exported, raw, expected):
-    assert_equal_predictions(c_runtime(exported, raw), expected)
+def test_c_runtime(loaded, raw, expected):
+    assert_equal_predictions(loaded.run("serving_default", raw), expected)
 
 
 def test_the_usual_wrong_way_fails_these_checks(tmp_path):
@@ -97,7 +111,7 @@ def test_the_usual_wrong_way_fails_these_checks(tmp_path):
     assert_equal_predictions(reloaded.serve(raw), {task: values.numpy() for task, values in model(raw).items()})
     with pytest.raises(tf.errors.FailedPreconditionError, match="Could not find variable"):
         v1_session(path, raw)
-    with pytest.raises(RuntimeError, match="Could not find variable"):
+    with pytest.raises(CRuntimeError, match="Could not find variable"):
         c_runtime(path, raw)
     right = gc.serving.export(model, tmp_path / "right")
     assert_equal_predictions(c_runtime(right, raw), {task: values.numpy() for task, values in model(raw).items()})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,8 +17,9 @@ class FeatureEncoder(tf.Module):
     """Encodes raw features with the vocabularies of a schema, in TensorFlow operations only.
 
     Ids are looked up in hash tables (0 for a value that the training part did not have), crosses are coded from the ids
-    of what they cross, statistics are those of their key's id. Tables and statistics belong to the module, so that a
-    SavedModel that tracks it carries them.
+    of what they cross, statistics are those of their key's id, and a number that is missing (not finite) becomes the
+    one that preparation put in its place. Tables and statistics belong to the module, so that a SavedModel that tracks
+    it carries them.
 
     Args:
         schema: The schema with its vocabularies.
@@ -58,20 +60,35 @@ class FeatureEncoder(tf.Module):
         raw = [feature for feature in self._schema[0].features if feature.raw]
         return {feature.name: tf.TensorSpec([None], RAW_DTYPES[feature.dtype], feature.name) for feature in raw}
 
-    def __call__(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Maps `{raw feature: values [B]}` to `{feature: int32 ids or float32 numbers [B]}` of all features."""
-        schema, encoded = self._schema[0], dict[str, tf.Tensor]()
+    def __call__(
+        self,
+        raw: Mapping[str, tf.Tensor],
+        names: Iterable[str] | None = None,
+        known: Mapping[str, tf.Tensor] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Maps `{raw feature: values [B]}` to `{feature: int32 ids or float32 numbers [B]}`.
 
-        def encode(feature: Feature) -> tf.Tensor:
-            if feature.name not in encoded:
-                encoded[feature.name] = self._encode(feature, raw, lambda name: encode(schema.feature(name)))
-            return encoded[feature.name]
+        Args:
+            raw: The raw features that are needed.
+            names: The features to encode; all by default.
+            known: Features that are encoded already [B]; they are taken as they are.
 
-        return {feature.name: encode(feature) for feature in schema.features}
+        Returns:
+            The named features, in order.
+        """
+        schema, encoded = self._schema[0], dict(known or {})
+
+        def encode(name: str) -> tf.Tensor:
+            if name not in encoded:
+                encoded[name] = self._encode(schema.feature(name), raw, encode)
+            return encoded[name]
+
+        return {name: encode(name) for name in (schema.feature_names if names is None else names)}
 
     def _encode(self, feature: Feature, raw, encoded_of) -> tf.Tensor:
         if feature.kind == "numeric":
-            return raw[feature.name]
+            values = raw[feature.name]
+            return tf.where(tf.math.is_finite(values), values, tf.constant(feature.missing, values.dtype))
         if feature.kind == "statistic":
             return tf.gather(self._statistics[feature.name], encoded_of(feature.key))
         if not feature.crosses:
@@ -79,6 +96,25 @@ class FeatureEncoder(tf.Module):
         sizes = [self._schema[0].feature(name).size or 0 for name in feature.crosses]
         code = cross_codes([encoded_of(name) for name in feature.crosses], sizes)
         return look_up(self._tables[feature.name], code)
+
+
+def missing_value(feature: Feature, schema: Schema) -> int | str | float:
+    """Returns a raw value that means "missing" to the encoder: a value of no vocabulary, or the stand-in number.
+
+    Example:
+        >>> from tf_gradcraft.data_pipelines import Task, Vocabulary
+        >>> tag = Feature(name="tag", kind="categorical", dtype="int64", size=3)
+        >>> schema = Schema(features=[tag], tasks=[Task(name="click")], vocabularies={"tag": Vocabulary([7, -1])})
+        >>> missing_value(tag, schema)
+        -2
+    """
+    if feature.kind == "numeric":
+        return feature.missing
+    known = set(np.asarray(schema.vocabularies[feature.name].values).tolist())
+    values: Iterable[int | str] = itertools.count(-1, -1)
+    if feature.dtype == "string":
+        values = ("?" * length for length in itertools.count())
+    return next(value for value in values if value not in known)
 
 
 def check_vocabularies(schema: Schema) -> None:

@@ -35,7 +35,17 @@ def versions_in(directory: Path) -> list[int]:
     """
     if not directory.is_dir():
         return []
-    return sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isascii() and entry.name.isdigit())
+    return sorted(int(entry.name) for entry in directory.iterdir() if is_version(entry))
+
+
+def latest_version(directory: Path) -> Path:
+    """Returns the folder of the largest version in a directory that holds one."""
+    return max((entry for entry in directory.iterdir() if is_version(entry)), key=lambda entry: int(entry.name))
+
+
+def is_version(entry: Path) -> bool:
+    """Whether a model server reads this name as a version."""
+    return entry.name.isascii() and entry.name.isdigit()
 
 
 def write_version(directory: Path, version: int | None, write: Callable[[Path], None]) -> Path:

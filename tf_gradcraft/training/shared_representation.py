@@ -43,7 +43,7 @@ class SharedRepresentation(keras.layers.Layer):
         """Returns the inputs, a tensor or a structure of tensors, marked; what stands in it twice is marked once."""
         representation = current_representation()
         if representation is None:
-            return tf.nest.map_structure(tf.identity, inputs)
+            return inputs
         marked: dict[int, tf.Tensor] = {}
         for tensor in tf.nest.flatten(inputs):
             if id(tensor) not in marked:

@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 # Test processes share the cores, so each keeps to one thread.
 TEST := TF_CPP_MIN_LOG_LEVEL=3 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-gradcraft demo --out demo
@@ -27,6 +27,10 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# About half an hour; writes the figures and the chart of docs/performance.md.
+bench: $(INSTALLED)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python benchmarks/step_time.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@echo "== installing into $(VENV) (a few minutes the first time)"

@@ -1,0 +1,37 @@
+"""A step's memory: measured by the benchmark's own tool, which reads TensorFlow's allocator, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "step_time.py"
+TASKS = 4
+TABLE_MB = 1_000_000 * 16 * 4 / 1e6
+# What four tasks' gradients of all looked-up rows of a batch take.
+ROWS_MB = TASKS * 2048 * 8 * 16 * 4 / 1e6
+
+
+@pytest.fixture(scope="module")
+def peaks():
+    """Returns `{(mode, rows of the table): peak in MB above variables and slots}`."""
+    modes, rows = ["exact", "representation"], ["50000", "1000000"]
+    options = ["--tasks", str(TASKS), "--rows", *rows, "--modes", *modes, "--steps", "2"]
+    command = [sys.executable, str(BENCHMARK), "memory", *options]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    return {(line["mode"], line["rows"]): line["peak"] for line in lines}
+
+
+@pytest.mark.parametrize("mode", ["exact", "representation"])
+def test_nothing_of_the_size_of_a_table_is_made(peaks, mode):
+    # Fewer ids stand twice in a batch when the table is larger, so a little more is needed.
+    assert peaks[mode, 1_000_000] - peaks[mode, 50_000] < TABLE_MB / 4
+
+
+@pytest.mark.parametrize("mode", ["exact", "representation"])
+def test_the_peak_is_a_multiple_of_what_the_tasks_looked_up(peaks, mode):
+    assert 0 < peaks[mode, 1_000_000] < 24 * ROWS_MB

@@ -3,7 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-METHODS = ("sum", "gradcraft", "metabalance")
+METHODS = (
+    "sum",
+    "gradcraft",
+    "metabalance",
+    "metabalance:parameters:3",
+    "gradcraft:representation:3",
+)
 
 
 def test_two_replicas_train_and_evaluate_as_one_device_does():

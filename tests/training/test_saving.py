@@ -10,13 +10,23 @@ import tf_gradcraft as gc
 from tf_gradcraft.balancing import MetaBalance, PCGrad
 from tf_gradcraft.optimizers import LazyAdam
 
-METHODS = {"metabalance": lambda: MetaBalance(beta=0.5, target="like"), "pcgrad": lambda: PCGrad(seed=5)}
+METHODS = {
+    "metabalance": lambda: MetaBalance(beta=0.5, target="like"),
+    "pcgrad": lambda: PCGrad(seed=5),
+    # The first half is 8 steps long, so it ends between two steps that ask for weights.
+    "metabalance every third step": lambda: MetaBalance(beta=0.5, target="like", parts="all"),
+    "pcgrad over the representation every third step": lambda: PCGrad(seed=5),
+}
+SETTINGS = {
+    "metabalance every third step": {"balance_every": 3},
+    "pcgrad over the representation every third step": {"balance_every": 3, "balance_over": "representation"},
+}
 DATA = toy.log()
 AFTER = toy.log(seed=8)
 
 
 def fresh(method):
-    return toy.compiled(METHODS[method](), LazyAdam(0.01), l2=0.01)
+    return toy.compiled(METHODS[method](), LazyAdam(0.01), l2=0.01, **SETTINGS.get(method, {}))
 
 
 def first_half(method):
@@ -60,12 +70,18 @@ def never_stopped():
         (through_keras_file, "pcgrad"),
         (through_weights_file, "metabalance"),
         (through_checkpoint, "metabalance"),
+        (through_keras_file, "metabalance every third step"),
+        (through_weights_file, "metabalance every third step"),
+        (through_checkpoint, "metabalance every third step"),
+        (through_keras_file, "pcgrad over the representation every third step"),
     ],
 )
 def test_continuing_is_never_having_stopped(through, method, never_stopped, tmp_path):
     model = through(first_half(method), method, tmp_path)
     toy.train(model, AFTER)
     assert toy.difference(model, never_stopped[method]) < 1e-6
+    if method in SETTINGS:
+        assert int(model._balancer_state.tensors()["interval_steps"]) == 16
     for one, other in zip(model.optimizer.variables, never_stopped[method].optimizer.variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=0, atol=1e-6, err_msg=one.path)
 
@@ -103,6 +119,7 @@ def test_a_loaded_model_is_compiled_as_it_was(tmp_path):
     balancer = METHODS["metabalance"]()
     metrics = {"click": [gc.metrics.AUC(), "accuracy"], "like": gc.metrics.AUC()}
     settings = {"loss_weights": {"click": 1.0, "like": 2.0, "follow": 3.0}, "on_nonfinite": "skip", "metrics": metrics}
+    settings |= {"balance_over": "representation", "balance_every": 2}
     model = toy.compiled(balancer, LazyAdam(0.01), **settings)
     toy.train(model, epochs=1)
     model.save(tmp_path / "model.keras")
@@ -110,6 +127,8 @@ def test_a_loaded_model_is_compiled_as_it_was(tmp_path):
     assert isinstance(loaded, gc.MultiTaskModel)
     assert loaded.balancing == balancer
     assert loaded.on_nonfinite == "skip"
+    compiled = loaded.get_compile_config()
+    assert (compiled["balance_over"], compiled["balance_every"]) == ("representation", 2)
     assert isinstance(loaded.optimizer, LazyAdam)
     expected, logs = (m.evaluate(*AFTER, return_dict=True, verbose=0) for m in (model, loaded))
     assert set(logs) == set(expected) >= {"click_auc", "like_auc", "auc_mean", "click_accuracy"}

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tf_gradcraft import MultiTaskModel
+from tf_gradcraft import MultiTaskModel, SharedRepresentation
 
 TASKS = ("click", "like", "follow")
 USERS, ITEMS, NUMBERS = 30, 20, 4
@@ -31,8 +31,8 @@ def labels_weights(rows=64, seed=1, tasks=TASKS):
     return {task: random.integers(0, 3, rows).astype("float32") for task in tasks}
 
 
-def tensors(tasks=TASKS, l2=0.0):
-    """Returns inputs and outputs: embeddings and a layer that all tasks share, and a last layer for each."""
+def tensors(tasks=TASKS, l2=0.0, marked=False):
+    """Returns inputs and outputs: embeddings and a layer, marked on request, that all share; a last layer a task."""
     inputs = {
         "user": keras.Input((), name="user", dtype="int32"),
         "item": keras.Input((), name="item", dtype="int32"),
@@ -45,6 +45,8 @@ def tensors(tasks=TASKS, l2=0.0):
     ]
     encoded = keras.layers.Concatenate(name="encoded")([*embedded, inputs["numbers"]])
     shared = keras.layers.Dense(6, activation="tanh", kernel_regularizer=penalty, name="shared")(encoded)
+    if marked:
+        shared = SharedRepresentation()(shared)
     outputs = {}
     for task in tasks:
         logit = keras.layers.Dense(1, kernel_regularizer=penalty, name=f"{task}_logit", dtype="float32")(shared)
@@ -52,10 +54,10 @@ def tensors(tasks=TASKS, l2=0.0):
     return inputs, outputs
 
 
-def model(kind=MultiTaskModel, tasks=TASKS, l2=0.0, seed=3):
+def model(kind=MultiTaskModel, tasks=TASKS, l2=0.0, seed=3, marked=False):
     """Returns a model that is the same for the same seed."""
     keras.utils.set_random_seed(seed)
-    inputs, outputs = tensors(tasks, l2)
+    inputs, outputs = tensors(tasks, l2, marked)
     return kind(inputs=inputs, outputs=outputs)
 
 
@@ -65,7 +67,7 @@ def crossentropy(tasks=TASKS):
 
 def compiled(balancing, optimizer=None, tasks=TASKS, l2=0.0, **settings):
     """Returns a compiled toy model; plain SGD by default, whose steps are traced fast."""
-    made = model(tasks=tasks, l2=l2)
+    made = model(tasks=tasks, l2=l2, marked=settings.get("balance_over") == "representation")
     settings.setdefault("loss", crossentropy(tasks))
     made.compile(optimizer=optimizer or keras.optimizers.SGD(0.3), balancing=balancing, **settings)
     return made

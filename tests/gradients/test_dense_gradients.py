@@ -127,6 +127,27 @@ def test_one_weighted_backward_pass_gives_what_separate_gradients_give(weights):
         np.testing.assert_allclose(in_one_pass[position], combined[position], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("weights", [[0.0, 1.0, 1.0], [1e-7, -2.0, 0.0]])
+def test_private_gradients_of_half_precision_survive_weights_near_zero(weights):
+    network = Network()
+
+    def losses():
+        hidden = tf.cast(tf.tanh(network.x @ network.kernel), tf.float16)
+        towers = [tf.cast(tower, tf.float16) for tower in (network.of_a, network.of_b)]
+        sums = [tf.cast(tf.tanh(hidden @ tower), tf.float32) for tower in towers]
+        return [tf.reduce_mean(tf.square(s - 1)) for s in sums] + [tf.reduce_mean(tf.cast(hidden, tf.float32))]
+
+    variables = [network.of_a, network.kernel, network.unused, network.of_b]
+    with tf.GradientTape(persistent=True) as tape:
+        values = losses()
+    updates = weighted_gradients(tape, values, tf.constant(weights), variables, {0: 0, 3: 1}, private_apart=True)
+    np.testing.assert_array_equal(updates[0], tape.gradient(values[0], network.of_a))
+    np.testing.assert_array_equal(updates[3], tape.gradient(values[1], network.of_b))
+    assert updates[2] is None
+    expected = sum(w * tape.gradient(value, network.kernel) for w, value in zip(weights, values, strict=True))
+    assert np.linalg.norm(updates[1] - expected) < 5e-3 * np.linalg.norm(expected)
+
+
 def test_losses_may_be_a_sequence():
     variable = tf.Variable([1.0, 2.0])
     with tf.GradientTape(persistent=True) as tape:

@@ -1,5 +1,8 @@
 """Trains on one device and on two replicas from equal weights, and prints how the two compare (a program of its own:
-logical devices must be made before TensorFlow starts)."""
+logical devices must be made before TensorFlow starts).
+
+Arguments are what is to be compared: `method`, or `method:balance_over:balance_every`.
+"""
 
 import json
 import sys
@@ -17,11 +20,13 @@ import tf_gradcraft as gc  # noqa: E402
 TASKS = ("click", "like", "follow")
 
 
-def build(balancing):
+def build(argument):
+    balancing, over, every = argument.split(":") if ":" in argument else (argument, "parameters", 1)
     keras.utils.set_random_seed(3)
     user, context = keras.Input((), dtype="int32", name="user"), keras.Input((4,), name="context")
     hidden = keras.layers.Concatenate()([keras.layers.Embedding(50, 8)(user), context])
     hidden = keras.layers.Dense(16, activation="relu", kernel_regularizer="l2")(hidden)
+    hidden = gc.SharedRepresentation()(hidden)
     outputs = {task: keras.layers.Dense(1, activation="sigmoid", name=task)(hidden) for task in TASKS}
     model = gc.MultiTaskModel(inputs={"user": user, "context": context}, outputs=outputs)
     model.compile(
@@ -29,6 +34,8 @@ def build(balancing):
         loss=dict.fromkeys(TASKS, "binary_crossentropy"),
         metrics={task: [gc.metrics.AUC(), gc.metrics.GAUC("user")] for task in TASKS},
         balancing=balancing,
+        balance_over=over,
+        balance_every=int(every),
     )
     return model
 

@@ -1,4 +1,4 @@
-"""A step's memory: measured by the benchmark's own tool, which reads TensorFlow's allocator, in a process of its own."""
+"""A step's memory, by the benchmark's own measure, which reads TensorFlow's allocator, in a process of its own."""
 
 import json
 import subprocess

@@ -3,7 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-METHODS = ("sum", "gradcraft", "metabalance", "dwa", "famo")
+METHODS = (
+    "sum",
+    "gradcraft",
+    "metabalance",
+    "metabalance:parameters:3",
+    "gradcraft:representation:3",
+    "dwa",
+    "famo",
+)
 
 
 def test_two_replicas_train_and_evaluate_as_one_device_does():

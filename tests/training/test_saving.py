@@ -19,6 +19,13 @@ METHODS = {
     "stch": lambda: STCH(mu=0.1, preference={"click": 1.0, "like": 2.0, "follow": 1.0}, warmup_epochs=2),
     "famo": lambda: FAMO(learning_rate=0.1, min_losses={"click": 0.1, "like": 0.0, "follow": 0.0}),
     "gradnorm": lambda: GradNorm(learning_rate=0.1),
+    # The first half is 8 steps long, so it ends between two steps that ask for weights.
+    "metabalance every third step": lambda: MetaBalance(beta=0.5, target="like", parts="all"),
+    "pcgrad over the representation every third step": lambda: PCGrad(seed=5),
+}
+SETTINGS = {
+    "metabalance every third step": {"balance_every": 3},
+    "pcgrad over the representation every third step": {"balance_every": 3, "balance_over": "representation"},
 }
 LEARNED = ("uw", "famo", "gradnorm")
 REMEMBERED = (*LEARNED, "metabalance", "dwa", "stch")
@@ -27,7 +34,7 @@ AFTER = toy.log(seed=8)
 
 
 def fresh(method):
-    return toy.compiled(METHODS[method](), LazyAdam(0.01), l2=0.01)
+    return toy.compiled(METHODS[method](), LazyAdam(0.01), l2=0.01, **SETTINGS.get(method, {}))
 
 
 def first_half(method):
@@ -68,14 +75,16 @@ def never_stopped():
     ("through", "method"),
     [
         *((through_keras_file, method) for method in METHODS),
-        *((through_weights_file, method) for method in ("metabalance", *LEARNED)),
-        *((through_checkpoint, method) for method in ("metabalance", *LEARNED)),
+        *((through_weights_file, method) for method in ("metabalance", "metabalance every third step", *LEARNED)),
+        *((through_checkpoint, method) for method in ("metabalance", "metabalance every third step", *LEARNED)),
     ],
 )
 def test_continuing_is_never_having_stopped(through, method, never_stopped, tmp_path):
     model = through(first_half(method), method, tmp_path)
     toy.train(model, AFTER)
     assert toy.difference(model, never_stopped[method]) < 1e-6
+    if method in SETTINGS:
+        assert int(model._balancer_state.tensors()["interval_steps"]) == 16
     for one, other in zip(model.optimizer.variables, never_stopped[method].optimizer.variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=0, atol=1e-6, err_msg=one.path)
     state, expected = (m._balancer_state.tensors() for m in (model, never_stopped[method]))
@@ -128,6 +137,7 @@ def test_a_loaded_model_is_compiled_as_it_was(tmp_path):
     balancer = METHODS["metabalance"]()
     metrics = {"click": [gc.metrics.AUC(), "accuracy"], "like": gc.metrics.AUC()}
     settings = {"loss_weights": {"click": 1.0, "like": 2.0, "follow": 3.0}, "on_nonfinite": "skip", "metrics": metrics}
+    settings |= {"balance_over": "representation", "balance_every": 2}
     model = toy.compiled(balancer, LazyAdam(0.01), **settings)
     toy.train(model, epochs=1)
     model.save(tmp_path / "model.keras")
@@ -135,6 +145,8 @@ def test_a_loaded_model_is_compiled_as_it_was(tmp_path):
     assert isinstance(loaded, gc.MultiTaskModel)
     assert loaded.balancing == balancer
     assert loaded.on_nonfinite == "skip"
+    compiled = loaded.get_compile_config()
+    assert (compiled["balance_over"], compiled["balance_every"]) == ("representation", 2)
     assert isinstance(loaded.optimizer, LazyAdam)
     expected, logs = (m.evaluate(*AFTER, return_dict=True, verbose=0) for m in (model, loaded))
     assert set(logs) == set(expected) >= {"click_auc", "like_auc", "auc_mean", "click_accuracy"}

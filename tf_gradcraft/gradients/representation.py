@@ -15,7 +15,6 @@ from tf_gradcraft.gradients.products import StackedGradients
 from tf_gradcraft.gradients.replicas import sum_over_replicas
 from tf_gradcraft.gradients.rows import add_gradients, scale_gradient, sum_duplicate_rows
 from tf_gradcraft.gradients.task_gradients import Gradient
-from tf_gradcraft.gradients.weighted import away_from_zero
 
 
 @dataclasses.dataclass
@@ -78,7 +77,8 @@ class RepresentationGradients:
         private: `{position: task position}` of the variables that one task touches.
 
     Raises:
-        ValueError: If nothing is marked, or nothing that two tasks depend on, or a mark can't be reached.
+        ValueError: If nothing is marked, or nothing that two tasks depend on; if a task shares variables beside the
+            marks only; or if a mark can't be reached.
 
     Example:
         >>> x = tf.Variable([1.0, 2.0])
@@ -128,10 +128,21 @@ class RepresentationGradients:
             )
         self._beside = [of[2] for of in by_task]
         self._find_private(below)
+        measured = {task for _, tasks in below for task in tasks}
+        for task, name in enumerate(losses):
+            if task not in measured and any(
+                gradient is not None and position not in self.private
+                for position, gradient in enumerate(self._beside[task])
+            ):
+                raise ValueError(
+                    f"task {name} shares variables with other tasks, but takes nothing that the model's "
+                    "SharedRepresentation layers mark, so it can't be measured: mark what it takes too"
+                )
 
     def _find_private(self, below: Sequence[tuple[tf.Tensor, list[int]]]) -> None:
         """Finds which variables one task touches, beside the marks or through them."""
         touching: list[set[int]] = [set() for _ in self._variables]
+        reached = set()
         for task, gradients in enumerate(self._beside):
             for position, gradient in enumerate(gradients):
                 if gradient is not None:
@@ -144,7 +155,9 @@ class RepresentationGradients:
             for position, gradient in enumerate(self._tape.gradient(marks, self._variables)):
                 if gradient is not None:
                     touching[position].update(together)
+                    reached.add(position)
         self.private = {position: min(tasks) for position, tasks in enumerate(touching) if len(tasks) == 1}
+        self._below = sorted(reached)
 
     def parts(self, parts: Any = "all") -> Parts:
         """Returns the one part that the representation is, whatever is asked for."""
@@ -156,20 +169,36 @@ class RepresentationGradients:
 
     def combine(self, weights: tf.Tensor, parts: Any = "all") -> list[Gradient]:
         """Returns the update direction of each variable for weights [1, T]; sparse ones have unique indices."""
-        weights = away_from_zero(weights[0])
-        marks = [mark for mark, _ in self._marks]
-        combined = [gradients.combine(weights) for _, gradients in self._marks]
-        updates = self._tape.gradient(marks, self._variables, output_gradients=combined)
-        for position, update in enumerate(updates):
-            only = self.private.get(position)
-            if only is not None and update is not None:
-                update = scale_gradient(update, 1 / weights[only])
-            for task, gradients in enumerate(self._beside):
-                if gradients[position] is not None:
-                    part = gradients[position]
-                    update = add_gradients(update, part if only is not None else scale_gradient(part, weights[task]))
-            updates[position] = sum_duplicate_rows(update) if isinstance(update, tf.IndexedSlices) else update
-        return updates
+        updates: list[Gradient] = [None] * len(self._variables)
+        shared = [position for position in self._below if position not in self.private]
+        self._take_down(weights[0], self._marks, shared, updates)
+        # A weight may be zero, or so small that half precision loses it: what is private gets a pass of its own, which
+        # starts at marks that a single task takes, as only they lie above it.
+        own = [(mark, gradients) for mark, gradients in self._marks if len(gradients.touching) == 1]
+        self._take_down(tf.ones_like(weights[0]), own, [i for i in self._below if i in self.private], updates)
+        for task, gradients in enumerate(self._beside):
+            for position, part in enumerate(gradients):
+                if part is not None:
+                    part = part if position in self.private else scale_gradient(part, weights[0][task])
+                    updates[position] = add_gradients(updates[position], part)
+        return [sum_duplicate_rows(u) if isinstance(u, tf.IndexedSlices) else u for u in updates]
+
+    def _take_down(
+        self,
+        weights: tf.Tensor,
+        marks: Sequence[tuple[tf.Tensor, StackedGradients | Mixtures]],
+        positions: Sequence[int],
+        updates: list[Gradient],
+    ) -> None:
+        """Takes the weighted sum of the task gradients down from marks, into the updates of variables below them."""
+        if positions:
+            gradients = self._tape.gradient(
+                [mark for mark, _ in marks],
+                [self._variables[position] for position in positions],
+                output_gradients=[gradients.combine(weights) for _, gradients in marks],
+            )
+            for position, gradient in zip(positions, gradients, strict=True):
+                updates[position] = gradient
 
 
 def _check_marks(tensors: Sequence[tf.Tensor]) -> None:
@@ -179,7 +208,7 @@ def _check_marks(tensors: Sequence[tf.Tensor]) -> None:
             "tf_gradcraft.SharedRepresentation layer where the tasks part"
         )
     graph = tf.compat.v1.get_default_graph()
-    if not tf.executing_eagerly() and any(not _reachable(tensor, graph) for tensor in tensors):
+    if any(tf.is_symbolic_tensor(tensor) and not _reachable(tensor, graph) for tensor in tensors):
         raise ValueError(
             "a SharedRepresentation layer was called inside a tf.function, loop or condition of its own: its tensor "
             "can't be reached from the training step; call it outside"

@@ -19,6 +19,7 @@ def weighted_gradients(
     weights: tf.Tensor,
     variables: Sequence[Any],
     private: Mapping[int, int],
+    private_apart: bool = False,
 ) -> list[Gradient]:
     """Returns the gradient of sum_t w_t L_t by shared variables, and of L_t by those private to task t.
 
@@ -28,6 +29,8 @@ def weighted_gradients(
         weights: Weights [T], taken as constants.
         variables: Variables to differentiate by.
         private: `{position of a variable: position of its only task}`.
+        private_apart: Whether private variables get a backward pass of their own. In one pass their gradients are
+            multiplied by the weight and divided by it again, which float16 has no range for.
 
     Returns:
         For each variable its gradient, or None; sparse gradients have unique indices.
@@ -40,14 +43,23 @@ def weighted_gradients(
         >>> [float(g) for g in gradients]
         [5.5, 2.0]
     """
-    weights = away_from_zero(weights)
+    weights = weights if private_apart else _away_from_zero(weights)
     factors = [tf.cast(w, loss.dtype) for w, loss in zip(tf.unstack(weights, num=len(losses)), losses, strict=True)]
-    gradients = tape.gradient(list(losses), list(variables), output_gradients=factors)
-    for position, task in private.items():
-        gradients[position] = scale_gradient(gradients[position], 1 / factors[task])
+    if private_apart:
+        shared = [position for position in range(len(variables)) if position not in private]
+        gradients: list[Gradient] = [None] * len(variables)
+        for positions, scales in ((shared, factors), (list(private), None)):
+            of_group = [variables[position] for position in positions]
+            taken = tape.gradient(list(losses), of_group, output_gradients=scales) if positions else []
+            for position, gradient in zip(positions, taken, strict=True):
+                gradients[position] = gradient
+    else:
+        gradients = tape.gradient(list(losses), list(variables), output_gradients=factors)
+        for position, task in private.items():
+            gradients[position] = scale_gradient(gradients[position], 1 / factors[task])
     return [sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
 
 
-def away_from_zero(weights: tf.Tensor) -> tf.Tensor:
+def _away_from_zero(weights: tf.Tensor) -> tf.Tensor:
     """Returns weights none of which is zero: with it the private gradients would be lost, which the same pass gives."""
     return tf.where(tf.abs(weights) < _SMALLEST_WEIGHT, tf.cast(_SMALLEST_WEIGHT, weights.dtype), weights)

@@ -45,6 +45,7 @@ def balance_gradients(
     variables: Sequence[Any],
     representation: Representation | None = None,
     every: int = 1,
+    float16: bool = False,
 ) -> BalancedGradients:
     """Measures the task gradients, asks the balancer for weights, and combines.
 
@@ -58,6 +59,7 @@ def balance_gradients(
         variables: The trainable variables.
         representation: What the forward pass has marked, to measure the tasks there instead of on the shared variables.
         every: New weights are asked for in every step of that number; in between the last ones count.
+        float16: Whether layers compute in float16, which has no range for private gradients times a small weight.
     """
     values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()]))
 
@@ -95,7 +97,8 @@ def balance_gradients(
     balancer_state.assign(new_state, tf.reduce_all(finite_tasks))
 
     if one_pass:
-        updates = weighted_gradients(tape, list(scaled_losses.values()), weights[0], variables, gradients.private)
+        losses_of_tasks = list(scaled_losses.values())
+        updates = weighted_gradients(tape, losses_of_tasks, weights[0], variables, gradients.private, float16)
     else:
         updates = gradients.combine(weights, balancer.parts)
     return BalancedGradients(updates, finite_tasks)

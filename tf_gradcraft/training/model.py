@@ -106,7 +106,8 @@ class MultiTaskModel(keras.Model):
                 training; the representation is one part, so a balancer with `parts="variable"` takes it as a whole.
             balance_every: k: new weights every k-th step, and one backward pass of the loss weighted with the last ones
                 in between. A balancer with several parts saves only the Gram matrix in between, since several weights
-                for a task can't come from one backward pass: use `parts="all"` with it.
+                for a task can't come from one backward pass: use `parts="all"` with it. In between only losses, and no
+                gradients, are looked at for values that are not finite.
             on_nonfinite: What to do when a task's loss or gradient is not finite: `"raise"` an error that names the
                 task, or `"skip"` the step and count it in `skipped_steps`. Compiled by XLA, where nothing can be
                 raised, such steps are always skipped; `fit` then warns. With a loss-scaling optimizer (mixed float16)
@@ -212,6 +213,7 @@ class MultiTaskModel(keras.Model):
             variables=variables,
             representation=representation,
             every=self._balance_every,
+            float16=isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer),
         )
         updates = balanced.updates
         if scaled_extra is not None:

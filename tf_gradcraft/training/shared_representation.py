@@ -39,6 +39,10 @@ class SharedRepresentation(keras.layers.Layer):
         TensorShape([2, 1])
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        # Casting would hand on something else, and twice so what stands twice in a structure.
+        super().__init__(autocast=False, **kwargs)
+
     def call(self, inputs: Any) -> Any:
         """Returns the inputs, a tensor or a structure of tensors, marked; what stands in it twice is marked once."""
         representation = current_representation()

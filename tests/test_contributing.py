@@ -54,12 +54,13 @@ def test_one_file_one_registry_line_and_one_row_make_a_method(tmp_path):
     package, tests = tmp_path / "tf_gradcraft", tmp_path / "tests"
     shutil.copytree(ROOT / "tf_gradcraft", package, ignore=shutil.ignore_patterns("__pycache__"))
     (tests / "balancing").mkdir(parents=True)
-    for name in ("conftest.py", "toy.py", "balancing_oracles.py", "balancing/laws.py", "balancing/test_methods.py"):
+    of_methods = ("balancing/laws.py", "balancing/methods_table.py", "balancing/test_methods.py")
+    for name in ("conftest.py", "toy.py", "balancing_oracles.py", "loss_oracles.py", *of_methods):
         shutil.copy(ROOT / "tests" / name, tests / name)
 
     (package / "balancing" / "equal_norms.py").write_text(METHOD, encoding="utf-8")
     apply_diff(package / "balancing" / "__init__.py", REGISTRY_LINES)
-    apply_diff(tests / "balancing" / "test_methods.py", ROW)
+    apply_diff(tests / "balancing" / "methods_table.py", ROW)
     with (tests / "balancing_oracles.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + ORACLE)
     (tests / "test_training.py").write_text(TRAINING.format(folder=str(tmp_path)), encoding="utf-8")

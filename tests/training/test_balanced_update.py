@@ -2,6 +2,7 @@
 
 import balancing_oracles as oracles
 import keras
+import loss_oracles
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,17 +83,17 @@ CASES = {
     "mean": (Mean(), oracles.mean, "all"),
     "fixed": (
         Fixed(weights={"follow": 0.0, "like": 2.0, "click": 0.5}),
-        lambda: oracles.fixed((0.5, 2.0, 0.0)),
+        lambda: loss_oracles.fixed((0.5, 2.0, 0.0)),
         "all",
     ),
-    "uw": (UncertaintyWeighting(learning_rate=0.5), lambda: oracles.uncertainty_weighting(0.5), "all"),
-    "gls": (GLS(), oracles.gls, "all"),
+    "uw": (UncertaintyWeighting(learning_rate=0.5), lambda: loss_oracles.uncertainty_weighting(0.5), "all"),
+    "gls": (GLS(), loss_oracles.gls, "all"),
     "stch": (
         STCH(mu=0.1, ideal={"click": 0.1, "like": 0.0, "follow": 0.3}),
-        lambda: oracles.stch(0.1, ideal=(0.1, 0.0, 0.3)),
+        lambda: loss_oracles.stch(0.1, ideal=(0.1, 0.0, 0.3)),
         "all",
     ),
-    "gradnorm": (GradNorm(learning_rate=0.2), lambda: oracles.gradnorm(1.5, 0.2), "all"),
+    "gradnorm": (GradNorm(learning_rate=0.2), lambda: loss_oracles.gradnorm(1.5, 0.2), "all"),
     "gradcraft": (GradCraft(), lambda: oracles.gradcraft(0.5, 1e-8), "all"),
     "gradcraft, tables apart": (
         GradCraft(tau=1, epsilon=0.1, parts={"tables": "embeddings"}),

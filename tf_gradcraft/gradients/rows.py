@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -107,6 +108,43 @@ def add_gradients(
         indices, rows = unify_rows([one, other])
         return tf.IndexedSlices(tf.add_n(rows), indices, one.dense_shape)
     return tf.convert_to_tensor(one) + tf.convert_to_tensor(other)
+
+
+def split_gradients(gradients: Sequence[tf.Tensor | tf.IndexedSlices | None]) -> dict[int, tuple[tf.Tensor, ...]]:
+    """Returns the tensors of gradients by position: a dense one's, or a sparse one's values and unique indices.
+
+    In this form two branches of a condition can return gradients; `join_gradients` puts them together again.
+    """
+    unique = {i: sum_duplicate_rows(g) if isinstance(g, tf.IndexedSlices) else g for i, g in enumerate(gradients)}
+    return {
+        position: (gradient.values, gradient.indices) if isinstance(gradient, tf.IndexedSlices) else (gradient,)
+        for position, gradient in unique.items()
+        if gradient is not None
+    }
+
+
+def join_gradients(
+    tensors: Mapping[int, tuple[tf.Tensor, ...]], variables: Sequence[Any]
+) -> list[tf.Tensor | tf.IndexedSlices | None]:
+    """Inverse of `split_gradients` for the gradients of these variables.
+
+    Example:
+        >>> table, bias = tf.Variable(tf.ones([9, 2])), tf.Variable(1.0)
+        >>> sparse = tf.IndexedSlices(tf.ones([1, 2]), tf.constant([4]))
+        >>> gradients = join_gradients(split_gradients([sparse, None]), [table, bias])
+        >>> gradients[0].indices.numpy().tolist(), gradients[0].dense_shape.numpy().tolist(), gradients[1]
+        ([4], [9, 2], None)
+    """
+    gradients: list[tf.Tensor | tf.IndexedSlices | None] = [None] * len(variables)
+    for position, parts in tensors.items():
+        if len(parts) == 1:
+            gradients[position] = parts[0]
+        else:
+            values, indices = parts
+            setattr(indices, _UNIQUE, True)
+            shape = tf.constant(list(variables[position].shape), indices.dtype)
+            gradients[position] = tf.IndexedSlices(values, indices, shape)
+    return gradients
 
 
 def same_tensor(one: tf.Tensor, other: tf.Tensor, depth: int = 8) -> bool:

@@ -13,13 +13,15 @@ from tf_gradcraft.gradients import (
     Representation,
     RepresentationGradients,
     TaskGradients,
+    join_gradients,
     replica_count,
+    split_gradients,
     sum_over_replicas,
     task_gradients,
     weighted_gradients,
 )
 from tf_gradcraft.training.balancer_state import BalancerState
-from tf_gradcraft.training.intervals import every_kth_step, initial_interval
+from tf_gradcraft.training.intervals import Step, every_kth_step, initial_interval
 
 
 class BalancedGradients(NamedTuple):
@@ -71,20 +73,30 @@ def balance_gradients(
     gradients = measure()
     parts = gradients.parts(balancer.parts)  # refuses a pattern that matches nothing, whatever the method looks at
     num_parts = 1 if balancer.needs == "losses" else len(parts.names)
-    # With one weight a task one backward pass of the weighted loss makes the update, where no task is measured by
-    # itself or only now and then. The gradients above then only tell shared from private variables, when the graph is
-    # built: nothing uses their values, so the compiled step does not compute them.
-    one_pass = balancer.needs == "losses" or (every > 1 and num_parts == 1 and replica_count() == 1)
+    by_losses = balancer.needs == "losses"
+    # In between two measurements one backward pass of the weighted loss makes the update, if each task has one weight.
+    # Then steps with and without measurement are branches; a branch can't gather from other replicas.
+    branching = every > 1 and num_parts == 1 and replica_count() == 1
 
-    def new_weights(state: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
-        if balancer.needs == "losses":
+    def weighted(weights: tf.Tensor) -> list[Any]:
+        # Of `gradients` this needs to know shared from private variables, when the graph is built. Where nothing else
+        # uses them, the compiled step does not compute them.
+        losses_of_tasks = list(scaled_losses.values())
+        return weighted_gradients(tape, losses_of_tasks, weights[0], variables, gradients.private, float16)
+
+    def combined(measured: TaskGradients | RepresentationGradients, weights: tf.Tensor) -> list[Any]:
+        return weighted(weights) if by_losses else measured.combine(weights, balancer.parts)
+
+    def new_step(state: Mapping[str, tf.Tensor]) -> Step:
+        # In a branch gradients are taken anew: those outside would cost every step.
+        measured = measure() if branching and not by_losses else gradients
+        if by_losses:
             gram = tf.linalg.diag(tf.cast(values != 0, tf.float64))[tf.newaxis]
         else:
-            # In a branch that only some steps take, gradients are taken anew: those outside would cost every step.
-            measured = measure() if one_pass else gradients
             gram = measured.gram(balancer.parts) / tf.square(tf.cast(loss_scale, tf.float64))
         weights, new_state = balancer.weights(gram, values, dict(state))
-        return weights, new_state, tf.linalg.diag_part(gram)
+        updates = split_gradients(combined(measured, weights)) if branching else {}
+        return Step(weights, new_state, tf.linalg.diag_part(gram), updates)
 
     with tf.init_scope():
         initial = balancer.init(len(losses), num_parts)
@@ -92,15 +104,13 @@ def balance_gradients(
             initial |= initial_interval(len(losses), num_parts)
         balancer_state.ensure(initial)
     state = balancer_state.tensors()
-    weights, new_state, squares = new_weights(state) if every == 1 else every_kth_step(every, new_weights, state)
-    finite_tasks = tf.math.is_finite(values) & tf.reduce_all(tf.math.is_finite(squares), axis=0)
-    balancer_state.assign(new_state, tf.reduce_all(finite_tasks))
-
-    if one_pass:
-        losses_of_tasks = list(scaled_losses.values())
-        updates = weighted_gradients(tape, losses_of_tasks, weights[0], variables, gradients.private, float16)
+    if every == 1:
+        step = new_step(state)
     else:
-        updates = gradients.combine(weights, balancer.parts)
+        step = every_kth_step(every, new_step, lambda last: split_gradients(weighted(last)) if branching else {}, state)
+    finite_tasks = tf.math.is_finite(values) & tf.reduce_all(tf.math.is_finite(step.squares), axis=0)
+    balancer_state.assign(step.state, tf.reduce_all(finite_tasks))
+    updates = join_gradients(step.updates, variables) if branching else combined(gradients, step.weights)
     return BalancedGradients(updates, finite_tasks)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -11,7 +12,22 @@ from tf_gradcraft.gradients import replica_count
 STEPS, WEIGHTS = "interval_steps", "interval_weights"
 
 State = dict[str, tf.Tensor]
-NewWeights = Callable[[Mapping[str, tf.Tensor]], tuple[tf.Tensor, State, tf.Tensor]]
+
+
+class Step(NamedTuple):
+    """What a balancer makes of a batch.
+
+    Attributes:
+        weights: Weights [P, T] of the tasks.
+        state: The balancer's new state.
+        squares: Squared norms [P, T] of the task gradients.
+        updates: Tensors of the update of each variable, see `split_gradients`.
+    """
+
+    weights: tf.Tensor
+    state: State
+    squares: tf.Tensor
+    updates: dict[int, tuple[tf.Tensor, ...]]
 
 
 def initial_interval(num_tasks: int, num_parts: int) -> State:
@@ -22,26 +38,32 @@ def initial_interval(num_tasks: int, num_parts: int) -> State:
     }
 
 
-def every_kth_step(every: int, new_weights: NewWeights, state: State) -> tuple[tf.Tensor, State, tf.Tensor]:
-    """Asks for new weights if they are due, and returns the last ones otherwise.
+def every_kth_step(
+    every: int,
+    new_step: Callable[[State], Step],
+    updates_between: Callable[[tf.Tensor], dict[int, tuple[tf.Tensor, ...]]],
+    state: State,
+) -> Step:
+    """Takes a step with new weights if they are due, and one with the last weights otherwise.
 
     A task without gradient in the step that asks has no weight in it; for the steps in between it keeps the weight it
     had before, or gets the mean of the others' if it had none. If no task has a gradient, the next step asks again.
 
     Args:
         every: k; weights are due in steps 0, k, 2 k, ...
-        new_weights: Maps the balancer's state to weights [P, T], the new state, and the squared norms [P, T] of the
-            task gradients. Traced once, and run only when due (across replicas: in every step).
+        new_step: Makes the step from the balancer's state. Traced once, and run only when due (across replicas: in
+            every step).
+        updates_between: Makes the tensors of the updates from the last weights.
         state: The balancer's state and the interval's.
 
     Returns:
-        Weights [P, T], the new state, and the squared norms, which are 0 when no weights are due.
+        The step; in between its squared norms are 0.
     """
     steps, last = state[STEPS], state[WEIGHTS]
     own = {name: value for name, value in state.items() if name not in (STEPS, WEIGHTS)}
 
-    def due() -> tuple[tf.Tensor, State, tf.Tensor]:
-        weights, new_state, squares = new_weights(own)
+    def due() -> Step:
+        weights, new_state, squares, updates = new_step(own)
         present = tf.reduce_any(squares > 0, axis=0)
         count = tf.maximum(tf.reduce_sum(tf.cast(present, tf.float64)), 1)
         usual = tf.reduce_sum(tf.where(present, weights, 0), axis=-1, keepdims=True) / count
@@ -49,10 +71,11 @@ def every_kth_step(every: int, new_weights: NewWeights, state: State) -> tuple[t
         kept = tf.where(present, weights, absent)
         any_present = tf.reduce_any(present)
         interval = {STEPS: steps + tf.cast(any_present, tf.int64), WEIGHTS: tf.where(any_present, kept, last)}
-        return weights, {**new_state, **interval}, squares
+        return Step(weights, {**new_state, **interval}, squares, updates)
 
-    def between() -> tuple[tf.Tensor, State, tf.Tensor]:
-        return last, {**own, WEIGHTS: last, STEPS: steps + 1}, tf.zeros_like(last)
+    def between() -> Step:
+        state = {**own, WEIGHTS: last, STEPS: steps + 1}
+        return Step(last, state, tf.zeros_like(last), updates_between(last))
 
     if replica_count() > 1:
         # Replicas can't talk to each other in a branch, so all of them measure every time; only what counts is chosen.

@@ -12,6 +12,7 @@ from laws import (
     call_with_draws,
 )
 
+from tf_gradcraft import balancing
 from tf_gradcraft.balancing import (
     DBMTL,
     DWA,
@@ -32,12 +33,10 @@ from tf_gradcraft.balancing import (
     GradCraft,
     GradNorm,
     GradVac,
-    Mean,
     MetaBalance,
     NashMTL,
     PCGrad,
     PCGradPlus,
-    Sum,
     UncertaintyWeighting,
     UPGrad,
 )
@@ -81,8 +80,8 @@ PREFERENCE = tuple(1.0 + task % 3 for task in range(16))
 CANCELLING = ("rank 1, opposed", "stationary", "more tasks than dimensions")
 
 METHODS = [
-    Method("sum", Sum, oracles.total),
-    Method("mean", Mean, oracles.mean),
+    Method("sum", balancing.Sum, oracles.total),
+    Method("mean", balancing.Mean, oracles.mean),
     Method("gradcraft", GradCraft, lambda: oracles.gradcraft(0.5, 1e-8), non_conflicting_at_two=True),
     Method(
         "gradcraft",

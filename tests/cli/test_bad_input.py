@@ -30,6 +30,8 @@ from tf_gradcraft.data_pipelines import PreparedData, datasets
         (["--epochs", "0"], "epochs must be at least 1, got 0"),
         (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
         (["--learning-rate", "-1"], "learning_rate must be positive, got -1.0"),
+        (["--balance-over", "representations"], "balance_over='representations' is not known; did you mean"),
+        (["--balance-every", "0"], "balance_every must be at least 1, got 0"),
         (["--seed", "-1"], "seed must be at least 0, got -1"),
     ],
 )

@@ -43,6 +43,14 @@ def test_preparing_again_does_nothing_and_otherwise_needs_overwrite(raw, prepare
     assert snapshot(prepared) == before
 
 
+def test_train_passes_on_what_tasks_are_compared_on_and_how_often(prepared, tmp_path):
+    options = ["--balance-over", "representation", "--balance-every", "2", "--epochs", "1"]
+    succeed("train", prepared, "--out", tmp_path / "run", *RUN_OPTIONS, *options)
+    config = gc.load_model(tmp_path / "run" / "model.keras").get_compile_config()
+    assert (config["balance_over"], config["balance_every"]) == ("representation", 2)
+    assert read_json(tmp_path / "run" / "config.json")["balance_over"] == "representation"
+
+
 def test_run_folder(run, prepared):
     assert sorted(path.name for path in run.iterdir()) == ["config.json", "history.json", "metrics.json", "model.keras"]
     config = read_json(run / "config.json")

@@ -33,6 +33,8 @@ class TrainConfig:
         model: Name of the model, see `tf_gradcraft.models.names`.
         balancing: Name of the balancing method, see `tf_gradcraft.balancing.names`.
         balancing_settings: Its hyper-parameters.
+        balance_over: What tasks are compared on, see `MultiTaskModel.compile`.
+        balance_every: Steps from one comparison to the next.
         tasks: Names of the tasks, in order; None for all.
         epochs: Most epochs to train.
         patience: Epochs without a better mean validation AUC before training stops.
@@ -54,6 +56,8 @@ class TrainConfig:
     model: str = "ple"
     balancing: str = "gradcraft"
     balancing_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    balance_over: str = "parameters"
+    balance_every: int = 1
     tasks: list[str] | None = None
     epochs: int = 20
     patience: int = 3
@@ -63,7 +67,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("patience", 0), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("epochs", 1), ("patience", 0), ("batch_size", 1), ("balance_every", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):

@@ -38,8 +38,8 @@ def train(
     balancing: Annotated[
         str,
         typer.Option(
-            help="How task gradients are balanced: gradcraft, metabalance, pcgrad, mean, or sum (the plain sum "
-            "of the losses). A wrong name lists all."
+            help="How task gradients are balanced: gradcraft, metabalance, upgrad, uw, sum (the plain sum of the "
+            "losses) and many more. A wrong name lists all."
         ),
     ] = DEFAULTS.balancing,
     settings: Annotated[
@@ -50,6 +50,15 @@ def train(
             help="A hyper-parameter of the method, such as tau=0.1; repeatable. A wrong name lists all.",
         ),
     ] = None,
+    balance_over: Annotated[
+        str,
+        typer.Option(
+            help="What tasks are compared on: parameters (exact), or representation (near the speed of plain training)."
+        ),
+    ] = DEFAULTS.balance_over,
+    balance_every: Annotated[
+        int, typer.Option(help="Compare the tasks anew in every step of this number.")
+    ] = DEFAULTS.balance_every,
     epochs: Annotated[int, typer.Option(help="Most passes over the training part.")] = DEFAULTS.epochs,
     patience: Annotated[
         int, typer.Option(help="Stop after so many epochs without a better mean AUC on the valid part.")
@@ -76,6 +85,8 @@ def train(
         model=model,
         balancing=balancing,
         balancing_settings=parse_settings(settings or []),
+        balance_over=balance_over,
+        balance_every=balance_every,
         tasks=parse_names(tasks),
         epochs=epochs,
         patience=patience,

@@ -26,6 +26,8 @@ from tf_gradcraft.cli.runs import (
     write_json,
 )
 from tf_gradcraft.data_pipelines import PreparedData, Schema
+from tf_gradcraft.suggestions import unknown_name
+from tf_gradcraft.training.balancing_arguments import BALANCE_OVER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,8 @@ def open_training(config: TrainConfig) -> Job:
         balancer = balancing.get(config.balancing, **config.balancing_settings)
     except TypeError as error:
         raise ValueError(f"balancing {config.balancing!r}: a --set has a value of the wrong type ({error})") from error
+    if config.balance_over not in BALANCE_OVER:
+        raise ValueError(unknown_name("balance_over", config.balance_over, BALANCE_OVER))
     data = PreparedData(config.prepared)
     schema = data.schema.select(tasks=config.tasks)
     balancer.for_tasks(schema.task_names)
@@ -87,7 +91,12 @@ def train_model(job: Job) -> Trained:
     train, valid, _ = job.data.load(config.batch_size, seed=config.seed, tasks=job.schema.task_names)
     model = job.model_class(job.schema, **config.model_settings)
     several = len(job.schema.tasks) > 1
-    model.compile(optimizer=optimizers.LazyAdam(config.learning_rate), balancing=job.balancer if several else None)
+    model.compile(
+        optimizer=optimizers.LazyAdam(config.learning_rate),
+        balancing=job.balancer if several else None,
+        balance_over=config.balance_over,
+        balance_every=config.balance_every,
+    )
     stopping = keras.callbacks.EarlyStopping(
         monitor=job.monitor, mode="max", patience=config.patience, restore_best_weights=True
     )

@@ -2,8 +2,8 @@
 
 A step is a compiled function that takes fresh Gram matrices, losses and the state, and returns weights and state. What
 calling such a function costs by itself is measured with one that only passes its inputs on, and taken off. Methods are
-timed in turn, several rounds, every round on other gradients; the table holds medians in microseconds. Where gradients
-outnumber dimensions (`--dimension 8`) they cancel out, which is the hardest case for the solvers.
+timed in turn, in random order, several rounds, every round on other gradients; the table holds medians in microseconds.
+Where gradients outnumber dimensions (`--dimension 8`) they cancel out, which is the hardest case for the solvers.
 """
 
 import argparse
@@ -56,9 +56,10 @@ def main() -> None:
             gradients = random.normal(size=(num_tasks, arguments.dimension))
             gradients *= np.exp(random.normal(size=(num_tasks, 1)))
             gram, losses = tf.constant((gradients @ gradients.T)[np.newaxis]), tf.constant(random.random(num_tasks))
-            for name, step in steps.items():
+            # In another order each time: what runs right after a slow step pays for it.
+            for name in random.permutation(list(steps)):
                 start = time.perf_counter()
-                step(gram, losses)
+                steps[name](gram, losses)
                 # The first round traces.
                 if number:
                     times[name].append(time.perf_counter() - start)

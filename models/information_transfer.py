@@ -19,11 +19,11 @@ class InformationTransfer(keras.layers.Layer):
     Targeted Display Advertising", KDD 2021. Called with `[z, q]`.
 
     Args:
-        units: Width H of the output.
+        units: Width H of q and of the output.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
-        >>> InformationTransfer(4)([tf.ones([2, 3]), tf.ones([2, 3])]).shape
+        >>> InformationTransfer(4)([tf.ones([2, 3]), tf.ones([2, 4])]).shape
         TensorShape([2, 4])
     """
 

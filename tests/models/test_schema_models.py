@@ -117,10 +117,9 @@ def test_so_it_does_over_the_representation_and_a_file_keeps_all(make, tmp_path)
         np.testing.assert_array_equal(predictions[task], expected)
 
 
-@pytest.mark.parametrize("name", ["ple", "esmm"])
-def test_defaults_fit_and_evaluate(name):
+def test_defaults_fit_and_evaluate():
     schema = schemas.schema(num_tasks=2, group="user")
-    model = MODELS[name](schema, l2=1e-4)
+    model = MODELS["shared_bottom"](schema, l2=1e-4)
     features, labels, weights = schemas.batch(schema, rows=64)
     model.compile(keras.optimizers.SGD(0.3), balancing="gradcraft")
     history = model.fit(features, labels, sample_weight=weights, epochs=5, verbose=0).history

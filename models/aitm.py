@@ -29,9 +29,9 @@ class AITM(SchemaModel):
     labels are taken as they are, so give them over all rows. The penalty is a regularisation loss: it is added to the
     update unbalanced, and counts in `loss` but in no task's loss. Not implemented: tasks that follow from several.
 
-    Shared: embeddings; of a chained task its network and what hands it on, as far as two or more tasks come after or
-    stand on it. Private: all else of a task. Marked: what each tower sees of a network that is shared, what the last
-    task takes from the one before, and the input as private networks see it.
+    Shared: embeddings; networks and transfers of all chained tasks but the last. Private: all else of a task. Marked:
+    what the towers of those tasks see (the transfer to the last task sees the same), and the input as private networks
+    see it.
 
     Args:
         schema: The schema, or what its `to_dict` returned.

@@ -35,12 +35,12 @@ def test_labels_and_weights_over_the_entire_space():
         "b": np.array([[nan], [0.0], [1.0], [nan]]),
         "c": np.array([[1.0], [1.0], [1.0], [nan]]),
     }
-    weights = {"a": np.array([0.5, 1, 1, 1]), "b": np.array([0.0, 1, 2, 0]), "c": np.array([0.0, 0, 3, 0])}
+    weights = {"a": np.array([0.5, 1, 1, 1]), "b": np.array([0.0, 1, 2, 0]), "c": np.array([0.0, 0, 3, 5])}
     new_labels, new_weights = entire_space(("a", "b", "c"), labels, weights)
     np.testing.assert_array_equal(np.ravel(new_labels["b"]), [0, 0, 1, nan])
     np.testing.assert_array_equal(np.ravel(new_labels["c"]), [0, 0, 1, nan])
     np.testing.assert_array_equal(new_weights["b"], [0.5, 1, 2, 0])
-    # A row without b is a row without c, known as surely as b is.
+    # A row without b is a row without c, known as surely as b is; where b is not known nor is c.
     np.testing.assert_array_equal(new_weights["c"], [0.5, 1, 3, 0])
     assert new_labels["a"] is labels["a"]
     unweighted, none = entire_space(("a", "b"), labels, None)

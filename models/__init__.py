@@ -6,54 +6,108 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tf_gradcraft.models.aitm import AITM
+    from tf_gradcraft.models.cgc import CGC
+    from tf_gradcraft.models.dselect_k import DSelectK
     from tf_gradcraft.models.embeddings import FeatureEmbeddings
+    from tf_gradcraft.models.escm2 import ESCM2
+    from tf_gradcraft.models.esmm import ESMM
     from tf_gradcraft.models.gate import Gate
     from tf_gradcraft.models.gate_control import GateControl
+    from tf_gradcraft.models.gated_expert import GatedExpert
+    from tf_gradcraft.models.home import HoME
+    from tf_gradcraft.models.information_transfer import InformationTransfer
     from tf_gradcraft.models.mixture import MultiGateMixture
     from tf_gradcraft.models.mlp import MLP
     from tf_gradcraft.models.mmoe import MMoE
     from tf_gradcraft.models.normalization import NumericFeatures
+    from tf_gradcraft.models.omoe import OMoE
+    from tf_gradcraft.models.order_penalty import OrderPenalty
     from tf_gradcraft.models.ple import PLE
     from tf_gradcraft.models.schema_model import SchemaModel
+    from tf_gradcraft.models.selecting_gate import SelectingGate
+    from tf_gradcraft.models.self_gate import SelfGate
     from tf_gradcraft.models.shared_bottom import SharedBottom
+    from tf_gradcraft.models.stem import STEM
+    from tf_gradcraft.models.task_embeddings import TaskEmbeddings
 
 __all__ = [
+    "AITM",
+    "CGC",
+    "ESCM2",
+    "ESMM",
     "MLP",
     "PLE",
+    "STEM",
+    "DSelectK",
     "FeatureEmbeddings",
     "Gate",
     "GateControl",
+    "GatedExpert",
+    "HoME",
+    "InformationTransfer",
     "MMoE",
     "MultiGateMixture",
     "NumericFeatures",
+    "OMoE",
+    "OrderPenalty",
     "SchemaModel",
+    "SelectingGate",
+    "SelfGate",
     "SharedBottom",
+    "TaskEmbeddings",
     "get",
     "names",
 ]
 
 _MODULES = {
-    "MLP": "mlp",
-    "PLE": "ple",
+    "AITM": "aitm",
+    "CGC": "cgc",
+    "DSelectK": "dselect_k",
     "FeatureEmbeddings": "embeddings",
+    "ESCM2": "escm2",
+    "ESMM": "esmm",
     "Gate": "gate",
     "GateControl": "gate_control",
-    "MMoE": "mmoe",
+    "GatedExpert": "gated_expert",
+    "HoME": "home",
+    "InformationTransfer": "information_transfer",
     "MultiGateMixture": "mixture",
+    "MLP": "mlp",
+    "MMoE": "mmoe",
     "NumericFeatures": "normalization",
+    "OMoE": "omoe",
+    "OrderPenalty": "order_penalty",
+    "PLE": "ple",
     "SchemaModel": "schema_model",
+    "SelectingGate": "selecting_gate",
+    "SelfGate": "self_gate",
     "SharedBottom": "shared_bottom",
+    "STEM": "stem",
+    "TaskEmbeddings": "task_embeddings",
 }
 
-_MODELS = {"shared_bottom": "SharedBottom", "mmoe": "MMoE", "ple": "PLE"}
+_MODELS = {
+    "shared_bottom": "SharedBottom",
+    "omoe": "OMoE",
+    "mmoe": "MMoE",
+    "dselect_k": "DSelectK",
+    "cgc": "CGC",
+    "ple": "PLE",
+    "stem": "STEM",
+    "home": "HoME",
+    "aitm": "AITM",
+    "esmm": "ESMM",
+    "escm2": "ESCM2",
+}
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names of the whole models, as the command line takes them.
+    """Returns the names of the whole models, for `get`.
 
     Example:
-        >>> names()
-        ('shared_bottom', 'mmoe', 'ple')
+        >>> names()[:4]
+        ('shared_bottom', 'omoe', 'mmoe', 'dselect_k')
     """
     return tuple(_MODELS)
 

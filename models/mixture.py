@@ -10,6 +10,7 @@ from tensorflow import keras
 
 from tf_gradcraft.models.gate import Gate, mix
 from tf_gradcraft.models.mlp import MLP
+from tf_gradcraft.models.selecting_gate import SelectingGate
 from tf_gradcraft.training.shared_representation import SharedRepresentation, current_representation
 
 
@@ -27,6 +28,8 @@ class MultiGateMixture(keras.layers.Layer):
         units: Widths of each expert.
         dropout: Dropout in the experts.
         l2: Factor of the L2 penalty on the experts' kernels.
+        num_selected: Number of experts that a gate selects at most, see `SelectingGate`; None: softmax gates.
+        entropy: Factor of the penalty of gates that select.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -41,14 +44,22 @@ class MultiGateMixture(keras.layers.Layer):
         units: Sequence[int],
         dropout: float = 0.0,
         l2: float = 0.0,
+        num_selected: int | None = None,
+        entropy: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_tasks, self.num_experts = num_tasks, num_experts
         self.units, self.dropout, self.l2 = [int(width) for width in units], dropout, l2
         self.experts = [MLP(units, dropout=dropout, l2=l2, name=f"expert_{e}") for e in range(num_experts)]
-        self.gates = [Gate(num_experts, name=f"gate_{task}") for task in range(num_tasks)]
+        self.num_selected, self.entropy = num_selected, entropy
+        self.gates = [self._gate(f"gate_{task}") for task in range(num_tasks)]
         self.mark = SharedRepresentation(name="representation")
+
+    def _gate(self, name: str) -> Gate | SelectingGate:
+        if self.num_selected is None:
+            return Gate(self.num_experts, name=name)
+        return SelectingGate(self.num_experts, self.num_selected, entropy=self.entropy, name=name)
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables for inputs [B, D]."""
@@ -82,4 +93,6 @@ class MultiGateMixture(keras.layers.Layer):
             "units": self.units,
             "dropout": self.dropout,
             "l2": self.l2,
+            "num_selected": self.num_selected,
+            "entropy": self.entropy,
         }

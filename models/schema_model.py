@@ -27,8 +27,9 @@ class SchemaModel(FunctionalMultiTaskModel):
 
     Args:
         schema: The schema, or what its `to_dict` returned.
-        represent: Maps the encoded features [B, D] to a list of one representation [B, H] a task.
+        represent: Maps the encoded features, what `encode` returns, to a list of one representation [B, H] a task.
         settings: Arguments of the subclass's constructor, for its config.
+        link: Maps `{task: logit [B, 1]}` to `{task: probability [B, 1]}`; each logit's sigmoid by default.
         embedding_dim: Length of an embedding.
         tower_units: Widths of each task's tower.
         dropout: Dropout in towers.
@@ -42,6 +43,7 @@ class SchemaModel(FunctionalMultiTaskModel):
         represent: Callable[[Any], Sequence[Any]],
         settings: Mapping[str, Any],
         *,
+        link: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         embedding_dim: int = 16,
         tower_units: Sequence[int] = (32, 16),
         dropout: float = 0.2,
@@ -55,16 +57,20 @@ class SchemaModel(FunctionalMultiTaskModel):
             )
             for feature in schema.features
         }
-        outputs = {}
-        representations = represent(encode(schema, inputs, embedding_dim, l2))
+        logits = {}
+        representations = represent(self.encode(schema, inputs, embedding_dim, l2))
         for task, representation in zip(schema.tasks, representations, strict=True):
             tower = MLP(tower_units, dropout=dropout, l2=l2, name=f"{task.name}_tower")(representation)
-            logit = keras.layers.Dense(1, name=f"{task.name}_logit", dtype="float32")(tower)
-            outputs[task.name] = keras.layers.Activation("sigmoid", name=task.name, dtype="float32")(logit)
-        super().__init__(inputs, outputs, name=name or type(self).__name__.lower())
+            logits[task.name] = keras.layers.Dense(1, name=f"{task.name}_logit", dtype="float32")(tower)
+        super().__init__(inputs, (link or probabilities)(logits), name=name or type(self).__name__.lower())
         common = {"embedding_dim": embedding_dim, "tower_units": list(tower_units), "dropout": dropout, "l2": l2}
         self._settings = {**settings, **common}
         self._schema = (schema,)  # in a tuple, so that Keras does not wrap what it holds
+
+    @staticmethod
+    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> Any:
+        """Returns all features side by side [B, D]. A subclass may encode them in further ways for its `represent`."""
+        return encode(schema, inputs, embedding_dim, l2)
 
     @property
     def schema(self) -> Schema:
@@ -108,17 +114,33 @@ def as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
     return schema if isinstance(schema, Schema) else Schema.from_dict(schema)
 
 
+def probabilities(logits: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns each task's probability, the sigmoid of its logit, float32."""
+    return {task: keras.layers.Activation("sigmoid", name=task, dtype="float32")(x) for task, x in logits.items()}
+
+
 def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> Any:
     """Returns all features side by side [B, D]: embeddings of the categorical ones, the others normalised."""
     parts = []
-    if categorical := schema.of_kind("categorical"):
-        tables = {feature.name: str(feature.table) for feature in categorical}
-        sizes = {str(feature.table): int(feature.size or 0) for feature in categorical}
-        embeddings = FeatureEmbeddings(tables, sizes, embedding_dim, l2=l2, name="embeddings")
-        looked_up = embeddings({feature.name: inputs[feature.name] for feature in categorical})
+    if tables := embedding_tables(schema):
+        embeddings = FeatureEmbeddings(*tables, embedding_dim, l2=l2, name="embeddings")
+        looked_up = embeddings({name: inputs[name] for name in tables[0]})
         parts.append(keras.layers.Flatten(name="embedded")(looked_up))
-    if numeric := schema.of_kind("numeric", "statistic"):
-        settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numeric]
-        normalised = NumericFeatures(settings, name="numeric")
-        parts.append(normalised({feature.name: inputs[feature.name] for feature in numeric}))
+    parts += normalised_numbers(schema, inputs, "numeric")
     return keras.layers.Concatenate(name="encoded")(parts) if len(parts) > 1 else parts[0]
+
+
+def normalised_numbers(schema: Schema, inputs: Mapping[str, Any], name: str) -> list[Any]:
+    """Returns the normalised numeric and statistic features side by side [B, N]; nothing if there are none."""
+    if not (numeric := schema.of_kind("numeric", "statistic")):
+        return []
+    settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numeric]
+    return [NumericFeatures(settings, name=name)({feature.name: inputs[feature.name] for feature in numeric})]
+
+
+def embedding_tables(schema: Schema) -> tuple[dict[str, str], dict[str, int]] | None:
+    """Returns the table of each categorical feature and the size of each table; None if there is no such feature."""
+    categorical = schema.of_kind("categorical")
+    tables = {feature.name: str(feature.table) for feature in categorical}
+    sizes = {str(feature.table): int(feature.size or 0) for feature in categorical}
+    return (tables, sizes) if categorical else None

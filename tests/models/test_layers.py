@@ -5,7 +5,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_gradcraft.models import MLP, FeatureEmbeddings, Gate, GateControl, MultiGateMixture, NumericFeatures
+from tf_gradcraft.models import (
+    MLP,
+    FeatureEmbeddings,
+    Gate,
+    GateControl,
+    GatedExpert,
+    InformationTransfer,
+    MultiGateMixture,
+    NumericFeatures,
+    OrderPenalty,
+    SelectingGate,
+    SelfGate,
+    TaskEmbeddings,
+)
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
 NUMBERS = [
@@ -28,6 +41,11 @@ def feature_embeddings(**settings):
 LAYERS = {
     "MLP": (lambda: MLP([6, 3], activation="tanh", dropout=0.1, l2=0.01), X),
     "Gate": (lambda: Gate(3), (X, [X, 2 * X, 3 * X])),
+    "SelectingGate": (lambda: SelectingGate(4, 2, gamma=0.5, entropy=0.1), (X, [X, 2 * X, 3 * X, X + 1])),
+    "SelfGate": (lambda: SelfGate(2, 1), (X, [X, 2 * X], [3 * X])),
+    "GatedExpert": (lambda: GatedExpert([6, 3], rank=2, dropout=0.1, l2=0.01), X),
+    "InformationTransfer": (lambda: InformationTransfer(4), [X[:, :3], X]),
+    "OrderPenalty": (lambda: OrderPenalty(0.5), [X[:, :1], X[:, 1:2]]),
     "MultiGateMixture": (lambda: MultiGateMixture(2, 3, [6, 3], dropout=0.1, l2=0.01), X),
     "GateControl": (
         lambda: GateControl(2, [6, 3], specific_experts=2, shared_experts=3, last=False, dropout=0.1, l2=0.01),
@@ -35,6 +53,11 @@ LAYERS = {
     ),
     "GateControl, last": (lambda: GateControl(2, [6]), [X, X + 1, X - 1]),
     "FeatureEmbeddings": (lambda: feature_embeddings(l2=0.01), IDS),
+    "MultiGateMixture, selecting": (lambda: MultiGateMixture(2, 4, [3], num_selected=2, entropy=0.1), X),
+    "TaskEmbeddings": (
+        lambda: TaskEmbeddings(2, {"user": "user", "friend": "user", "item": "item"}, {"user": 9, "item": 5}, 4),
+        IDS,
+    ),
     "NumericFeatures": (lambda: NumericFeatures(NUMBERS), NUMERIC),
 }
 every_layer = pytest.mark.parametrize(("make", "inputs"), LAYERS.values(), ids=LAYERS)
@@ -128,6 +151,71 @@ def test_gate_control_mixes_own_and_shared_experts_and_passes_all_on():
         np.testing.assert_allclose(output, np.einsum("be,ebh->bh", shares, np.stack(experts)), rtol=1e-5, atol=1e-6)
 
 
+def selected(x, gate, gamma):
+    """Shares of the experts by the definition of the gate, expert by expert."""
+    kernel, bias = gate.get_weights()
+    scores = (x @ kernel + bias).reshape(len(x), gate.num_selected, 1 + gate.num_bits).astype(float)
+    t = scores[..., 1:]
+    on = np.where(t <= -gamma / 2, 0, np.where(t >= gamma / 2, 1, -2 * t**3 / gamma**3 + 1.5 * t / gamma + 0.5))
+    chosen = np.ones((len(x), gate.num_selected, gate.num_experts))
+    for expert in range(gate.num_experts):
+        for bit in range(gate.num_bits):
+            chosen[..., expert] *= on[..., bit] if expert & 2**bit else 1 - on[..., bit]
+    return np.einsum("bk,bke->be", softmax(scores[..., 0]), chosen), chosen
+
+
+@pytest.mark.parametrize("spread", [0.3, 20.0], ids=["in the cubic part", "mostly selected"])
+def test_a_selecting_gate_mixes_what_its_selectors_choose(spread):
+    gate = SelectingGate(8, 2, gamma=0.8, entropy=0.1)
+    experts = [np.cos(e + X) for e in range(8)]
+    gate.build((X.shape, [X.shape] * 8))
+    random = np.random.default_rng(1)
+    gate.set_weights([spread * random.normal(size=weights.shape) for weights in gate.get_weights()])
+    output = gate((tf.constant(X), [tf.constant(e) for e in experts])).numpy()
+    shares, chosen = selected(X, gate, 0.8)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(output, np.einsum("be,ebh->bh", shares, np.stack(experts)), rtol=1e-4, atol=1e-5)
+    entropy = -np.sum(chosen * np.log(np.where(chosen > 0, chosen, 1)), axis=(1, 2)).mean()
+    assert float(gate.losses[0]) == pytest.approx(0.1 * entropy, rel=1e-4)
+    if spread > 1:
+        assert ((shares > 1e-9).sum(axis=1) <= 2).mean() >= 0.5
+
+
+def test_a_self_gate_adds_own_experts_once_more():
+    experts = [X, 2 * X, np.cos(X)]
+    for own in (1, 2):
+        layer = SelfGate(own, 3 - own)
+        output = layer((X, experts[:own], experts[own:])).numpy()
+        shares = softmax(X @ layer.gate.scores.kernel.numpy())
+        scores = X @ layer.own.kernel.numpy()
+        of_own = softmax(scores) if own == 2 else 1 / (1 + np.exp(-scores))
+        expected = np.einsum("be,ebh->bh", shares, np.stack(experts))
+        expected += np.einsum("be,ebh->bh", of_own, np.stack(experts[:own]))
+        np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_gated_expert_weighs_features_and_normalises():
+    layer = GatedExpert([3], rank=2)
+    output = layer(tf.constant(X), training=True).numpy()
+    narrow, wide = layer.narrow.kernel.numpy(), layer.wide.kernel.numpy()
+    gated = 2 / (1 + np.exp(-(X @ narrow @ wide))) * X
+    hidden = gated @ layer.last.dense[0].kernel.numpy() + layer.last.dense[0].bias.numpy()
+    normal = (hidden - hidden.mean(axis=0)) / np.sqrt(hidden.var(axis=0) + 1e-3)
+    np.testing.assert_allclose(output, normal / (1 + np.exp(-normal)), rtol=1e-4, atol=1e-5)
+
+
+def test_information_is_transferred_by_attention_over_both():
+    layer = InformationTransfer(4)
+    earlier = X[:, :3]
+    output = layer([tf.constant(earlier), tf.constant(X)]).numpy()
+    information = np.maximum(earlier @ layer.information.kernel.numpy() + layer.information.bias.numpy(), 0)
+    value, key, query = (part.kernel.numpy() for part in (layer.value, layer.key, layer.query))
+    scores = np.stack([np.sum((u @ key) * (u @ query), axis=1) for u in (information, X)], axis=1) / 2
+    weights = softmax(scores)
+    expected = weights[:, :1] * (information @ value) + weights[:, 1:] * (X @ value)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_features_that_name_one_table_share_its_rows():
     layer = feature_embeddings()
     output = layer(tensors(IDS)).numpy()
@@ -183,6 +271,13 @@ def test_the_kernel_penalty_is_the_sum_of_squares():
         (lambda: Gate(0), "num_experts=0 must be positive"),
         (lambda: Gate(3)((tf.ones([2, 4]), [tf.ones([2, 4])] * 2)), "made for 3 experts, got 2"),
         (lambda: GateControl(2, [4], shared_experts=0), "shared_experts >= 1"),
+        (lambda: SelectingGate(6), "num_experts=6 must be a power of two"),
+        (lambda: SelectingGate(4, 5), "num_selected=5 must be from 1 to num_experts=4"),
+        (lambda: SelectingGate(4, gamma=0), "gamma > 0 and entropy >= 0"),
+        (lambda: SelectingGate(4)((tf.ones([2, 4]), [tf.ones([2, 4])] * 2)), "made for 4 experts, got 2"),
+        (lambda: SelfGate(0, 2), "num_own >= 1"),
+        (lambda: GatedExpert([]), "at least one width"),
+        (lambda: OrderPenalty(-0.1), "factor=-0.1 must not be negative"),
         (lambda: FeatureEmbeddings({"a": "a"}, {"a": 3}, 0), "dimension=0 must be positive"),
     ],
 )

@@ -17,16 +17,30 @@ from tf_gradcraft.training.shared_representation import recording_representation
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 import schemas
 
-from tf_gradcraft.models import PLE, MMoE, SharedBottom
+from tf_gradcraft.models import AITM, CGC, ESCM2, ESMM, PLE, STEM, DSelectK, HoME, MMoE, OMoE, SharedBottom
 
 RATE = 0.5
 SMALL = {"tower_units": [3], "embedding_dim": 2, "dropout": 0.0}
+CHAIN = ("task1", "task0", "task2")
 MODELS = {
     "shared bottom": lambda s: SharedBottom(s, bottom_units=[4], **SMALL),
     "mmoe": lambda s: MMoE(s, num_experts=2, expert_units=[4], **SMALL),
     "ple of one level": lambda s: PLE(s, expert_units=[4], specific_experts=2, **SMALL),
     "ple of two levels": lambda s: PLE(s, expert_units=[4], num_levels=2, **SMALL),
     "ple of three levels": lambda s: PLE(s, expert_units=[4], num_levels=3, **SMALL),
+    "stem": lambda s: STEM(s, expert_units=[4], **SMALL),
+    "home": lambda s: HoME(
+        s, groups=[["task0"], ["task1", "task2"]], meta_units=[5], expert_units=[4], rank=2, **SMALL
+    ),
+    "aitm": lambda s: AITM(s, chain=CHAIN, expert_units=[4], order_penalty=0.0, **SMALL),
+    "esmm": lambda s: ESMM(s, chain=CHAIN, **SMALL),
+}
+# Of these only the marks are looked at: they part as models above do, or have losses of their own.
+FURTHER = {
+    "omoe": lambda s: OMoE(s, num_experts=2, expert_units=[4], **SMALL),
+    "dselect-k": lambda s: DSelectK(s, num_experts=2, num_selected=1, expert_units=[4], **SMALL),
+    "cgc": lambda s: CGC(s, expert_units=[4], **SMALL),
+    "escm2": lambda s: ESCM2(s, chain=CHAIN, estimator="dr", **SMALL),
 }
 ROWS = 8
 # Encoded features are 9 wide: three embeddings of length 2 and three numbers; there are three tasks.
@@ -39,6 +53,18 @@ MARKS = {
     "ple of two levels": [(ROWS, 9), *[(ROWS, 4)] * 4, (ROWS, 4)],
     # The same on the middle level, where the tasks' inputs differ; nothing on the first.
     "ple of three levels": [*[(ROWS, 4)] * 3, *[(ROWS, 4)] * 4, (ROWS, 4)],
+    # The shared expert, and the shared features as gates see them.
+    "stem": [(ROWS, 4), (ROWS, 9)],
+    # The common representation and that of two groups, and an expert on each.
+    "home": [(ROWS, 5), (ROWS, 4)] * 3,
+    # What the last task's network sees, and what the towers of the other two.
+    "aitm": [(ROWS, 9), (ROWS, 4), (ROWS, 4)],
+    # What the last task's tower sees, and the logits of the other two.
+    "esmm": [(ROWS, 9), (ROWS, 1), (ROWS, 1)],
+    "escm2": [(ROWS, 9), (ROWS, 1), (ROWS, 1)],
+    "omoe": [(ROWS, 4)],
+    "dselect-k": [(2, ROWS, 4), (ROWS, 9)],
+    "cgc": [(ROWS, 9), (ROWS, 4)],
 }
 
 
@@ -47,7 +73,8 @@ def schema_model(name):
     schema = schemas.schema(num_tasks=3)
     features, labels, _ = schemas.batch(schema, rows=ROWS)
     keras.utils.set_random_seed(4)
-    return MODELS[name](schema), tf.nest.map_structure(tf.constant, features), labels
+    model = (MODELS | FURTHER)[name](schema)
+    return model, tf.nest.map_structure(tf.constant, features), model.prepare_labels(labels, None)[0]
 
 
 def gram_at_the_marks(model, features, labels, monkeypatch):
@@ -65,13 +92,13 @@ def gram_at_the_marks(model, features, labels, monkeypatch):
         monkeypatch.setattr(gc.SharedRepresentation, "call", call)
 
     replaced(lambda tensor: held.append(tf.Variable(tensor)) or tensor)
-    model(features)
+    model(features, training=True)
     rows = []
     for task in labels:
         left = iter(held)
         replaced(lambda tensor, left=left: tf.identity(next(left)))
         with tf.GradientTape() as tape:
-            loss = keras.losses.BinaryCrossentropy()(labels[task], model(features)[task])
+            loss = keras.losses.BinaryCrossentropy()(labels[task], model(features, training=True)[task])
         gradients = tape.gradient(loss, held, unconnected_gradients="zero")
         rows.append(np.concatenate([np.ravel(gradient).astype(float) for gradient in gradients]))
     monkeypatch.undo()
@@ -92,17 +119,18 @@ def test_a_step_of_the_models_is_the_weighted_losss_gradient_and_the_gram_that_o
     np.testing.assert_allclose(gram, expected_gram, rtol=1e-4, atol=1e-6 * expected_gram.max())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MARKS)
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_the_marks_of_the_models(name, policy):
     keras.mixed_precision.set_dtype_policy(policy)
     model, features, _ = schema_model(name)
     with recording_representation() as representation:
         model(features)
-    assert [tuple(tensor.shape) for tensor in representation.tensors] == MARKS[name]
+    assert sorted(tuple(tensor.shape) for tensor in representation.tensors) == sorted(MARKS[name])
     half = tf.float16 if policy == "mixed_float16" else tf.float32
-    assert {tensor.dtype for tensor in representation.tensors} == {half}
-    assert len(representation.mixtures) == (name == "mmoe")
+    # Logits are in float32 whatever the policy.
+    assert {tensor.dtype for tensor in representation.tensors if tensor.shape[-1] > 1} == {half}
+    assert len(representation.mixtures) == (name in ("mmoe", "dselect-k"))
 
 
 def only_shared(kind):

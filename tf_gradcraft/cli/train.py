@@ -34,7 +34,13 @@ def train(
     ctx: typer.Context,
     prepared: Annotated[Path, typer.Argument(help="A folder that `prepare` wrote.")],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    model: Annotated[str, typer.Option(help="ple, mmoe or shared_bottom.")] = DEFAULTS.model,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="shared_bottom, omoe, mmoe, dselect_k, cgc, ple, stem, home or aitm. (esmm and escm2 need to be told "
+            "which task follows from which: train them in Python.)"
+        ),
+    ] = DEFAULTS.model,
     balancing: Annotated[
         str,
         typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import platform
 import time
@@ -66,6 +67,12 @@ def open_training(config: TrainConfig) -> Job:
         ValueError: If a model, method, hyper-parameter or task is not known, or a validation AUC would be undefined.
     """
     model_class = models.get(config.model)
+    arguments = inspect.signature(model_class.__init__).parameters.values()
+    if needed := [a.name for a in arguments if a.kind is a.KEYWORD_ONLY and a.default is a.empty]:
+        raise ValueError(
+            f"model {config.model!r} needs {', '.join(needed)}, which the command line does not set: train it in "
+            f"Python with tf_gradcraft.models.{model_class.__name__}"
+        )
     try:
         balancer = balancing.get(config.balancing, **config.balancing_settings)
     except TypeError as error:

@@ -45,5 +45,10 @@ def compiled_losses(
     return {task: losses[task] for task in y_pred if task in losses}
 
 
+def loss_weight(compiled: Any, task: str) -> float:
+    """Returns the factor of a task in `loss_weights`, 1 by default, from a `CompileLoss` that has been called."""
+    return next((weight for path, _, weight, _ in compiled._flat_losses if path[0] == task and weight is not None), 1.0)
+
+
 def _of_task(by_task: Any, task: str) -> Any:
     return by_task.get(task) if isinstance(by_task, Mapping) else by_task

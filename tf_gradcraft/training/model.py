@@ -182,6 +182,15 @@ class MultiTaskModel(keras.Model):
         """
         return compiled_losses(self._compile_loss, y, y_pred, sample_weight)
 
+    def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Returns labels and weights as losses and metrics are to take them; as they came, unless a subclass overrides.
+
+        Args:
+            y: `{task: labels}`.
+            sample_weight: None, one weight a row, or `{task: weights}`.
+        """
+        return y, sample_weight
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: forward, per-task gradients, balanced update."""
         x, y, sample_weight = self._unpack(data)
@@ -355,7 +364,7 @@ class MultiTaskModel(keras.Model):
             y = {task: y[task] for task in outputs}
         if outputs and isinstance(sample_weight, Mapping) and set(outputs) < set(sample_weight):
             sample_weight = {task: sample_weight[task] for task in outputs}
-        return x, y, sample_weight
+        return x, *self.prepare_labels(y, sample_weight)
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 
 from tf_gradcraft.suggestions import unknown_name
 
-HIGHER_IS_BETTER = ("auc", "gauc", "ndcg_at_k", "recall_at_k", "precision_at_k", "map_at_k", "accuracy")
-HIGHER_IS_BETTER = (*HIGHER_IS_BETTER, "binary_accuracy", "sparse_categorical_accuracy", "categorical_accuracy")
-LOWER_IS_BETTER = ("loss", "log_loss", "normalised_entropy", "ece", "equal_mass_ece", "rmse", "mae", "mse")
-LOWER_IS_BETTER = (*LOWER_IS_BETTER, "root_mean_squared_error", "mean_absolute_error", "mean_squared_error")
+HIGHER_IS_BETTER = (
+    *("auc", "gauc", "ndcg_at_k", "recall_at_k", "precision_at_k", "map_at_k"),
+    *("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
+)
+LOWER_IS_BETTER = (
+    *("loss", "log_loss", "normalised_entropy", "ece", "equal_mass_ece", "rmse", "mae", "mse"),
+    *("root_mean_squared_error", "mean_absolute_error", "mean_squared_error"),
+)
 
 Values = Mapping[str, Mapping[str, float]]
 

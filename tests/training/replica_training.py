@@ -32,7 +32,11 @@ def build(argument):
     model.compile(
         optimizer=gc.optimizers.LazyAdam(1e-2),
         loss=dict.fromkeys(TASKS, "binary_crossentropy"),
-        metrics={task: [gc.metrics.AUC(), gc.metrics.GAUC("user")] for task in TASKS},
+        metrics={
+            "click": [gc.metrics.AUC(), gc.metrics.GAUC("user")],
+            "like": [gc.metrics.AUC(), gc.metrics.LogLoss()],
+            "follow": [gc.metrics.NDCGAtK(3, "user")],
+        },
         balancing=balancing,
         balance_over=over,
         balance_every=int(every),

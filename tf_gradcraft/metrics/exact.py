@@ -1,4 +1,4 @@
-"""Keras metrics that keep every row, for values that no histogram approximates."""
+"""Keras metrics of all rows of an evaluation together: their base classes, exact AUC and group AUC."""
 
 from __future__ import annotations
 
@@ -8,60 +8,14 @@ import keras
 import tensorflow as tf
 
 from tf_gradcraft.metrics.ranking import auc, group_auc
-
-_FIRST_CAPACITY = 1024
-
-
-class RowBuffer(tf.Module):
-    """A column that grows: appending n rows in all costs O(n).
-
-    Args:
-        dtype: dtype of the column.
-        name: Name of the variable.
-    """
-
-    def __init__(self, dtype: tf.DType, name: str) -> None:
-        super().__init__(name=name)
-        self._rows = tf.Variable(tf.zeros([_FIRST_CAPACITY], dtype), trainable=False, name=name, shape=[None])
-        self._count = tf.Variable(0, trainable=False, name=name + "_count", dtype=tf.int64)
-
-    def append(self, values: tf.Tensor) -> None:
-        """Adds values [n] at the end."""
-        start = tf.identity(self._count)
-        end = start + tf.size(values, out_type=tf.int64)
-        capacity = tf.size(self._rows, out_type=tf.int64)
-
-        def grow() -> tf.Tensor:
-            more = tf.zeros([tf.maximum(end - capacity, capacity)], values.dtype)
-            self._rows.assign(tf.concat([self._rows, more], axis=0))
-            return end
-
-        tf.cond(end > capacity, grow, lambda: end)
-        self._rows[start:end].assign(values)
-        self._count.assign(end)
-
-    def rows(self) -> tf.Tensor:
-        """Returns all rows [N]."""
-        return self._rows[: self._count]
-
-    def clear(self) -> None:
-        """Forgets all rows."""
-        self._count.assign(0)
-
-
-def _of_all_replicas(column: tf.Tensor) -> tf.Tensor:
-    """Returns the rows [n] of all replicas of a `tf.distribute` strategy: each keeps them all."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return column
-    return context.all_gather(column, axis=0)
+from tf_gradcraft.metrics.row_buffer import RowBuffer, of_all_replicas
 
 
 class ExactMetric(keras.metrics.Metric):
-    """A metric that keeps labels and predictions of every row and looks at them together.
+    """A metric of all labelled rows together, with their sample weights.
 
-    It takes 12 bytes a row (20 with groups). `MultiTaskModel` computes such metrics once, at the end of an evaluation;
-    a plain Keras model computes them after every batch, which costs a sort each time.
+    `MultiTaskModel` computes such metrics once, at the end of an evaluation; a plain Keras model computes them after
+    every batch. `RowsMetric` keeps the rows, `SumsMetric` a few sums over them.
 
     Args:
         group: Name of the column of the batch that holds the group key, or None.
@@ -72,6 +26,26 @@ class ExactMetric(keras.metrics.Metric):
     def __init__(self, group: str | None = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self.group = group
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+class RowsMetric(ExactMetric):
+    """A metric that keeps labels and predictions of every row and looks at them together.
+
+    It takes 12 bytes a row (20 with groups). In a plain Keras model, which computes metrics after every batch, it costs
+    a sort each time.
+
+    Args:
+        group: Name of the column of the batch that holds the group key, or None.
+        name: Name of the metric.
+        dtype: dtype of the result.
+    """
+
+    def __init__(self, group: str | None = None, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(group=group, name=name, dtype=dtype)
         self._buffers = {
             "labels": RowBuffer(tf.float32, "labels"),
             "predictions": RowBuffer(tf.float32, "predictions"),
@@ -84,7 +58,7 @@ class ExactMetric(keras.metrics.Metric):
         """Adds a batch.
 
         Args:
-            y_true: Labels [B] or [B, 1] in {0, 1}.
+            y_true: Labels [B] or [B, 1].
             y_pred: Predictions [B] or [B, 1].
             sample_weight: Weights [B], all 1 by default; rows of weight 0 are not kept.
             groups: Group keys [B], integers or strings, for a metric with a group.
@@ -104,23 +78,19 @@ class ExactMetric(keras.metrics.Metric):
         columns = {name: tf.reshape(column, [-1]) for name, column in columns.items()}
         kept = columns["weights"] != 0
         for name, column in columns.items():
-            self._buffers[name].append(_of_all_replicas(tf.boolean_mask(column, kept)))
+            self._buffers[name].append(of_all_replicas(tf.boolean_mask(column, kept)))
 
     def reset_state(self) -> None:
         """Forgets all rows."""
         for buffer in self._buffers.values():
             buffer.clear()
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"name": self.name, "dtype": self.dtype}
-
     def _rows(self) -> dict[str, tf.Tensor]:
         return {name: buffer.rows() for name, buffer in self._buffers.items()}
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
-class AUC(ExactMetric):
+class AUC(RowsMetric):
     """Exact area under the ROC curve, see `tf_gradcraft.metrics.auc`.
 
     Args:
@@ -144,7 +114,7 @@ class AUC(ExactMetric):
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
-class GAUC(ExactMetric):
+class GAUC(RowsMetric):
     """Exact group AUC, see `tf_gradcraft.metrics.group_auc`.
 
     Args:

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_gradcraft.metrics.ties import starts_of_runs
+
 
 def auc(labels: Any, predictions: Any, sample_weight: Any = None) -> tf.Tensor:
     """Returns the exact area under the ROC curve.
@@ -25,7 +27,7 @@ def auc(labels: Any, predictions: Any, sample_weight: Any = None) -> tf.Tensor:
         0.75
     """
     labels = tf.reshape(tf.convert_to_tensor(labels), [-1])
-    area, _, valid = _areas(labels, predictions, tf.zeros(tf.shape(labels), tf.int64), sample_weight)
+    area, _, valid = areas_by_group(labels, predictions, tf.zeros(tf.shape(labels), tf.int64), sample_weight)
     return tf.where(tf.reduce_any(valid), tf.reduce_sum(area), tf.constant(float("nan"), tf.float64))
 
 
@@ -48,14 +50,19 @@ def group_auc(labels: Any, predictions: Any, groups: Any, sample_weight: Any = N
         >>> float(group_auc([0, 1, 1, 0, 1], [0.2, 0.9, 0.1, 0.3, 0.5], ["a", "a", "b", "b", "c"]))
         0.5
     """
-    area, impressions, valid = _areas(labels, predictions, groups, sample_weight)
+    area, impressions, valid = areas_by_group(labels, predictions, groups, sample_weight)
     counted = tf.where(valid, impressions, tf.zeros_like(impressions))
     total = tf.reduce_sum(counted)
     return tf.where(total > 0, tf.reduce_sum(area * counted) / total, tf.constant(float("nan"), tf.float64))
 
 
-def _areas(labels: Any, predictions: Any, groups: Any, sample_weight: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns for each group its AUC (0 where it has none), its weight, and whether it has an AUC; all [G]."""
+def areas_by_group(
+    labels: Any, predictions: Any, groups: Any, sample_weight: Any
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns for each group its AUC (0 where it has none), its weight, and whether it has an AUC; all [G].
+
+    Groups stand in the order of their first rows.
+    """
     labels = tf.reshape(tf.cast(labels, tf.float64), [-1])
     predictions = tf.reshape(tf.convert_to_tensor(predictions), [-1])
     weights = tf.ones_like(labels) if sample_weight is None else tf.reshape(tf.cast(sample_weight, tf.float64), [-1])
@@ -65,8 +72,7 @@ def _areas(labels: Any, predictions: Any, groups: Any, sample_weight: Any) -> tu
     order = tf.gather(order, tf.argsort(tf.gather(group, order), stable=True))
     labels, predictions, weights, group = (tf.gather(v, order) for v in (labels, predictions, weights, group))
 
-    changes = tf.concat([[False], (group[1:] != group[:-1]) | (predictions[1:] != predictions[:-1])], axis=0)
-    tie = tf.cumsum(tf.cast(changes[: tf.size(labels)], tf.int32))
+    tie = tf.cumsum(tf.cast(starts_of_runs(group, predictions), tf.int32))
     positive = tf.math.segment_sum(weights * labels, tie)
     negative = tf.math.segment_sum(weights * (1 - labels), tie)
     group_of_tie = tf.math.segment_max(group, tie)

@@ -14,8 +14,8 @@ from tf_gradcraft.suggestions import unknown_name
 class ExactMetrics:
     """The exact metrics of each task.
 
-    They keep all rows of an evaluation and sort them at its end, so they are left out of training and of the values
-    that a progress bar shows after every batch.
+    They are taken over all rows of an evaluation, most of them by a sort at its end, so they are left out of training
+    and of the values that a progress bar shows after every batch.
 
     Args:
         metrics: `{task: [metric, ...]}`.

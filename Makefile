@@ -28,7 +28,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# About half an hour; writes the figures and the chart of docs/performance.md.
+# Over an hour; a second call goes on where the first stopped. Writes the figures and the chart of docs/performance.md.
 bench: $(INSTALLED)
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python benchmarks/step_time.py
 

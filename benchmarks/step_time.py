@@ -1,8 +1,9 @@
 """Times training steps through `model.fit`, mode against mode, and writes docs/performance.md.
 
-`python benchmarks/step_time.py` measures everything (about half an hour on two cores) and writes the tables and the
-chart of docs/performance.md; `python benchmarks/step_time.py cell --tasks 6 --rows 100000 --modes "lazy adam" exact`
-measures what you name and prints it.
+`python benchmarks/step_time.py` measures everything (over an hour on two cores; called again it goes on where it
+stopped) and writes the tables and the chart of docs/performance.md;
+`python benchmarks/step_time.py cell --tasks 6 --rows 100000 --modes "lazy adam" exact` measures what you name and
+prints it.
 
 All modes of a cell run in one process, turn by turn: ten steps of the first, ten of the second, and so on, then again.
 A figure is the median over the turns of a turn's mean step time; ratios are of medians within one cell, because on a
@@ -107,26 +108,29 @@ def measure(what: str, **settings) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 
 
-def measure_all(out: Path) -> None:
-    """Measures every cell, keeps the figures in `out` (a cell that is there is not measured again), and reports."""
+def all_cells() -> dict[str, tuple[str, dict]]:
+    """Returns what is measured, by the name of the file that keeps it: what of `measure` to call, and its settings."""
     five = ["keras adam", "lazy adam", "exact", "representation", "every 10"]
     sizes = [100_000, 1_000_000, 10_000_000]
     cells = {"times of 6 tasks": ("cell", {"tasks": 6, "rows": sizes, "modes": five, "turns": 14})}
     cells["dense engine"] = ("cell", {"tasks": 6, "rows": 1_000_000, "modes": ["lazy adam", "exact", "dense engine"]})
     cells["floor"] = ("floor", {"tasks": 6})
-    for mode in five:
-        cells[f"memory of {mode}"] = (
-            "memory",
-            {"tasks": 6, "rows": [100_000, 10_000_000], "modes": [mode], "steps": 3},
-        )
-    for mode in ("exact", "dense engine"):
-        cells[f"memory of {mode}, 1 M"] = ("memory", {"tasks": 6, "rows": 1_000_000, "modes": [mode], "steps": 3})
     for tasks in (32, 16, 8, 4, 2):
         for rows in sizes:
-            settings = {"tasks": tasks, "rows": rows, "modes": five, "turns": 4}
+            settings = {"tasks": tasks, "rows": rows, "modes": five, "turns": 6}
             cells[f"times of {tasks} tasks, {rows} rows"] = ("cell", settings)
+    cells["memory of the dense engine"] = ("memory", {"tasks": 6, "rows": 1_000_000, "modes": ["dense engine"]})
+    for tasks in (6, 32, 16, 8, 4, 2):
+        for mode in five:
+            settings = {"tasks": tasks, "rows": sizes, "modes": [mode], "steps": 3}
+            cells[f"memory of {mode}, {tasks} tasks"] = ("memory", settings)
+    return cells
+
+
+def measure_all(out: Path) -> None:
+    """Measures every cell, keeps the figures in `out` (a cell that is there is not measured again), and reports."""
     out.mkdir(parents=True, exist_ok=True)
-    for name, (what, settings) in cells.items():
+    for name, (what, settings) in all_cells().items():
         file = out / f"{name}.json"
         if not file.exists():
             file.write_text(json.dumps(measure(what, **settings), indent=1))

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tf_gradcraft.data_pipelines import datasets
+    from tf_gradcraft.data_pipelines.feature import Feature
     from tf_gradcraft.data_pipelines.prepared import PreparedData
-    from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
+    from tf_gradcraft.data_pipelines.schema import Schema
+    from tf_gradcraft.data_pipelines.task import Task
     from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 
 __all__ = ["Feature", "PreparedData", "Schema", "Task", "Vocabulary", "datasets"]
 
-_MODULES = {"Feature": "schema", "Schema": "schema", "Task": "schema"}
+_MODULES = {"Feature": "feature", "Schema": "schema", "Task": "task"}
 _MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared"}
 
 

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "gradients": set(),
     "linalg": set(),
     "metrics": set(),
-    "models": {"training", "data_pipelines.schema", "data_pipelines.vocabulary"},
+    "models": {"training", "data_pipelines.feature", "data_pipelines.schema", "data_pipelines.task", "data_pipelines.vocabulary"},
     "optimizers": {"gradients"},
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),

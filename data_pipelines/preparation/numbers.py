@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_gradcraft.data_pipelines.schema import signed_log1p
+from tf_gradcraft.data_pipelines.feature import signed_log1p
 
 
 def fit_missing(values: np.ndarray) -> float:

@@ -54,8 +54,8 @@ CASES = {
     ),
     "cgc": (
         lambda s: CGC(s, expert_units=[4], shared_experts=2, **SMALL),
-        ["embeddings/", r"control/shared_expert_[01]/"],
-        [TOWER, "control/task_{t}_expert_0/", "control/gate_{t}/"],
+        ["embeddings/", r"level_0/shared_expert_[01]/"],
+        [TOWER, "level_0/task_{t}_expert_0/", "level_0/gate_{t}/"],
     ),
     "stem": (
         lambda s: STEM(s, expert_units=[4], **SMALL),

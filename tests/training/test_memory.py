@@ -1,6 +1,7 @@
 """A step's memory, by the benchmark's own measure, which reads TensorFlow's allocator, in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ def peaks():
     modes, rows = ["exact", "representation"], ["50000", str(LARGE)]
     options = ["--tasks", str(TASKS), "--rows", *rows, "--modes", *modes, "--steps", "2"]
     command = [sys.executable, str(BENCHMARK), "memory", *options]
-    result = subprocess.run(command, capture_output=True, text=True)
+    # One thread: which operations run side by side, and so hold memory at once, is else the machine's choice.
+    threads = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads})
     assert result.returncode == 0, result.stderr[-2000:]
     lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     return {(line["mode"], line["rows"]): line["peak"] for line in lines}
@@ -29,10 +32,10 @@ def peaks():
 
 @pytest.mark.parametrize("mode", ["exact", "representation"])
 def test_nothing_of_the_size_of_a_table_is_made(peaks, mode):
-    # What runs side by side differs from run to run, and fewer ids stand twice in a batch when the table is larger.
+    # Fewer ids stand twice in a batch when the table is larger, so a little more is needed.
     assert peaks[mode, LARGE] - peaks[mode, 50_000] < TABLE_MB / 4
 
 
 @pytest.mark.parametrize("mode", ["exact", "representation"])
 def test_the_peak_is_a_multiple_of_what_the_tasks_looked_up(peaks, mode):
-    assert 0 < peaks[mode, LARGE] < 32 * ROWS_MB
+    assert 0 < peaks[mode, LARGE] < 24 * ROWS_MB

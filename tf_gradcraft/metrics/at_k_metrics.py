@@ -17,13 +17,13 @@ class AtK(RowsMetric):
     Args:
         k: Number of first rows that count, from 1.
         group: Name of the column of the batch that holds the group key.
-        name: Name of the metric.
+        name: Name of the metric; by default that of its function, with k.
         dtype: dtype of the result.
     """
 
-    def __init__(self, k: int, group: str, name: str, dtype: Any) -> None:
-        super().__init__(group=group, name=name, dtype=dtype)
+    def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
         self.k = checked_k(k)
+        super().__init__(group=group, name=name or f"{self._of_rows.__name__}_{k}", dtype=dtype)
 
     def result(self) -> tf.Tensor:
         """Returns the value over all rows since the last reset; NaN if no group has rows with different labels."""
@@ -59,9 +59,6 @@ class NDCGAtK(AtK):
 
     _of_rows = staticmethod(ndcg_at_k)
 
-    def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(k, group, name or f"ndcg_at_{k}", dtype)
-
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
 class RecallAtK(AtK):
@@ -81,9 +78,6 @@ class RecallAtK(AtK):
     """
 
     _of_rows = staticmethod(recall_at_k)
-
-    def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(k, group, name or f"recall_at_{k}", dtype)
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
@@ -105,9 +99,6 @@ class PrecisionAtK(AtK):
 
     _of_rows = staticmethod(precision_at_k)
 
-    def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(k, group, name or f"precision_at_{k}", dtype)
-
 
 @keras.saving.register_keras_serializable("tf_gradcraft")
 class MAPAtK(AtK):
@@ -127,6 +118,3 @@ class MAPAtK(AtK):
     """
 
     _of_rows = staticmethod(map_at_k)
-
-    def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(k, group, name or f"map_at_{k}", dtype)

@@ -65,15 +65,16 @@ def balance_gradients(
     """
     values = sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in losses.values()]))
 
+    by_losses = balancer.needs == "losses"
+
     def measure() -> TaskGradients | RepresentationGradients:
-        if representation is not None and balancer.needs != "losses":
+        if representation is not None and not by_losses:
             return RepresentationGradients(tape, scaled_losses, variables, representation)
         return task_gradients(tape, scaled_losses, variables)
 
     gradients = measure()
     parts = gradients.parts(balancer.parts)  # refuses a pattern that matches nothing, whatever the method looks at
-    num_parts = 1 if balancer.needs == "losses" else len(parts.names)
-    by_losses = balancer.needs == "losses"
+    num_parts = 1 if by_losses else len(parts.names)
     # In between two measurements one backward pass of the weighted loss makes the update, if each task has one weight.
     # Then steps with and without measurement are branches; a branch can't gather from other replicas.
     branching = every > 1 and num_parts == 1 and replica_count() == 1
@@ -88,8 +89,8 @@ def balance_gradients(
         return weighted(weights) if by_losses else measured.combine(weights, balancer.parts)
 
     def new_step(state: Mapping[str, tf.Tensor]) -> Step:
-        # In a branch gradients are taken anew: those outside would cost every step.
-        measured = measure() if branching and not by_losses else gradients
+        # In a branch of the graph gradients are taken anew: those outside would cost every step.
+        measured = measure() if branching and not by_losses and not tf.executing_eagerly() else gradients
         if by_losses:
             gram = tf.linalg.diag(tf.cast(values != 0, tf.float64))[tf.newaxis]
         else:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "gradients": set(),
     "linalg": set(),
     "metrics": set(),
-    "models": {"training", "data_pipelines.feature", "data_pipelines.schema", "data_pipelines.task", "data_pipelines.vocabulary"},
+    "models": {"training", *(f"data_pipelines.{of}" for of in ("feature", "schema", "task", "vocabulary"))},
     "optimizers": {"gradients"},
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),

@@ -30,6 +30,8 @@ def write_report(figures: Path) -> None:
             dense_and_floor(read["dense engine"], read["floor"]),
             "### Peak memory of a step above variables and slots, six tasks, MB",
             peak_memory(memory),
+            "### The same by number of tasks, V = 10^7, MB (in brackets: in row gradients of all T tasks)",
+            peak_by_tasks(memory),
         ]
     )
     page = DOCS / "performance.md"
@@ -81,14 +83,23 @@ def dense_and_floor(dense: pd.DataFrame, floor: pd.DataFrame) -> str:
 
 
 def peak_memory(memory: pd.DataFrame) -> str:
-    """Returns the peaks, and those at V = 10^7 as multiples of T x batch x lookups x dimension x 4 bytes."""
-    peak = memory.pivot_table(index="mode", columns="rows", values="peak", sort=False)
+    """Returns the peaks of six tasks by table size."""
+    peak = memory[memory["tasks"] == 6].pivot_table(index="mode", columns="rows", values="peak", sort=False)
     result = pd.DataFrame(index=peak.index.rename("mode"))
     for rows, size in SIZES.items():
         result[f"V = {size}"] = peak[rows].map(lambda value: "" if pd.isna(value) else f"{value:.0f}")
-    multiple = peak[10_000_000] / (6 * ROWS_MB)
-    result["10^7, in row gradients of all tasks"] = multiple.map(lambda v: "" if pd.isna(v) else f"{v:.1f}")
     return markdown(result)
+
+
+def peak_by_tasks(memory: pd.DataFrame) -> str:
+    """Returns the peaks at V = 10^7, and as multiples of T x batch x lookups x dimension x 4 bytes."""
+    largest = memory[memory["rows"] == 10_000_000]
+    peak = largest.pivot_table(index="tasks", columns="mode", values="peak", sort=False).sort_index()
+    rows = {
+        f"T = {tasks}": {mode: f"{value:.0f} ({value / (tasks * ROWS_MB):.1f})" for mode, value in of_modes.items()}
+        for tasks, of_modes in peak.iterrows()
+    }
+    return markdown(pd.DataFrame(rows).T)
 
 
 def draw(times: pd.DataFrame, path: Path) -> None:

@@ -117,7 +117,7 @@ def all_cells() -> dict[str, tuple[str, dict]]:
     cells["floor"] = ("floor", {"tasks": 6})
     for tasks in (32, 16, 8, 4, 2):
         for rows in sizes:
-            settings = {"tasks": tasks, "rows": rows, "modes": five, "turns": 6}
+            settings = {"tasks": tasks, "rows": rows, "modes": five, "turns": 4}
             cells[f"times of {tasks} tasks, {rows} rows"] = ("cell", settings)
     cells["memory of the dense engine"] = ("memory", {"tasks": 6, "rows": 1_000_000, "modes": ["dense engine"]})
     for tasks in (6, 32, 16, 8, 4, 2):

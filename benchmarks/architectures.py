@@ -28,7 +28,7 @@ ARCHITECTURES = {
     "shared_bottom": {"bottom_units": EXPERTS},
     "omoe": {"num_experts": 7, "expert_units": EXPERTS},
     "mmoe": {"num_experts": 7, "expert_units": EXPERTS},
-    "dselect_k": {"num_experts": 7, "expert_units": EXPERTS},
+    "dselect_k": {"num_experts": 8, "expert_units": EXPERTS},
     "cgc": {"expert_units": EXPERTS},
     "ple": {"num_levels": 2, "expert_units": EXPERTS},
     "stem": {"expert_units": EXPERTS},

@@ -71,8 +71,8 @@ class Schema:
             for argument in ("size", "dimension", "hashed", "boundaries"):
                 if getattr(feature, argument) != getattr(first, argument):
                     raise ValueError(
-                        f"features that share the table {feature.table!r} must have the same {argument}: {first.name!r} "
-                        f"has {getattr(first, argument)}, {feature.name!r} has {getattr(feature, argument)}"
+                        f"features that share the table {feature.table!r} must have the same {argument}: "
+                        f"{first.name!r} has {getattr(first, argument)}, {feature.name!r} {getattr(feature, argument)}"
                     )
 
     def _with_ids_of_another(self, feature: Feature) -> Feature:

@@ -116,9 +116,9 @@ CROSS = {"name": "cross", "kind": "categorical", "dtype": "int64", "size": 3, "c
         ([RATE | {"key": "user"}, USER], "'user' is hashed and keeps no vocabulary, so no statistics by id"),
         (
             [ITEM, TAGS | {"table": "item"}],
-            "share the table 'item' must have the same size: 'item' has 9, 'tags' has 5",
+            "table 'item' must have the same size: 'item' has 9, 'tags' 5",
         ),
-        ([ITEM, TAGS | {"table": "item", "size": 9}], "must have the same dimension: 'item' has 8, 'tags' has None"),
+        ([ITEM, TAGS | {"table": "item", "size": 9}], "must have the same dimension: 'item' has 8, 'tags' None"),
         ([USER, USER | {"name": "friend", "table": "user", "hashed": False}], "must have the same hashed"),
         ([AGE, AGE | {"name": "old", "table": "age", "boundaries": [1, 2]}], "must have the same boundaries"),
     ],

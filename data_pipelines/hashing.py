@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-MISSING = {"int64": -(2**63), "string": ""}
-"""The raw value of each dtype that stands for a missing one, and fills lists of raw values up."""
+from tf_gradcraft.data_pipelines.feature import MISSING
 
 
 def hashed_ids(values: tf.Tensor, size: int) -> tf.Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_gradcraft.data_pipelines.hashing import MISSING, hashed_ids
+from tf_gradcraft.data_pipelines.feature import MISSING
+from tf_gradcraft.data_pipelines.hashing import hashed_ids
 from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
 
 ITEM = {"name": "item", "kind": "categorical", "dtype": "string", "size": 9, "dimension": 8, "side": "candidate"}

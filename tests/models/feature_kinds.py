@@ -53,6 +53,7 @@ def batch(of, rows=16, seed=0):
         elif feature.kind == "categorical":
             features[feature.name] = random.integers(0, feature.size, rows).astype("int32")
         else:
-            features[feature.name] = random.normal(20, 10, rows).astype("float32")
+            mean, std = (24, 10) if feature.boundaries else (feature.mean, feature.std)
+            features[feature.name] = random.normal(mean, std, rows).astype("float32")
     labels = {task: random.integers(0, 2, (rows, 1)).astype("float32") for task in of.task_names}
     return tf.nest.map_structure(tf.constant, features), labels

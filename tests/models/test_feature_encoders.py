@@ -159,9 +159,10 @@ def test_the_engine_sees_one_set_of_unique_rows_a_table():
     model.compile("sgd")
     with tf.GradientTape(persistent=True) as tape:
         losses = model.compute_task_losses(features, labels, model(features))
+        total = tf.add_n(list(losses.values()))
     variables = model.trainable_variables
     combined = task_gradients(tape, losses, variables).combine(tf.ones([1, 2]))
-    plain = tape.gradient(tf.add_n(list(losses.values())), variables)
+    plain = tape.gradient(total, [variable.value for variable in variables])
     tables = 0
     for variable, gradient, expected in zip(variables, combined, plain, strict=True):
         np.testing.assert_allclose(
@@ -181,6 +182,8 @@ def test_buckets_are_those_of_numpy(policy):
     ages = np.array([-1e9, 18.499998, 18.5, 18.500002, 29.999998, 30.0, 1e9], "float32")
     found = model.get_layer("age_bucket")(tf.constant(ages))
     np.testing.assert_array_equal(found, np.searchsorted(np.float32([18.5, 30.0]), ages, side="right"))
+    predictions = model(feature_kinds.batch(model.schema)[0])
+    assert all(np.isfinite(values).all() for values in predictions.values())
 
 
 def backbone_inputs(model, features):
@@ -249,6 +252,10 @@ EVERY_MODEL = [
 ]
 
 
+SAVED = ("shared_bottom", "home", "aitm", "escm2")
+"""One for each backbone."""
+
+
 def test_each_model_is_in_the_table():
     assert {kind for kind, _, _ in EVERY_MODEL} == set(models.names())
     assert {backbone for _, backbone, _ in EVERY_MODEL} == set(BACKBONES)
@@ -257,19 +264,21 @@ def test_each_model_is_in_the_table():
 @pytest.mark.parametrize(("kind", "backbone", "own_dimensions"), EVERY_MODEL)
 def test_the_update_over_the_representation_is_that_over_parameters(kind, backbone, own_dimensions, tmp_path):
     """With given weights both ways must end at the same place: all that tasks share lies below the marks."""
-    updated = []
+    model = model_of(kind, own_dimensions, backbone=backbone)
+    features, labels = feature_kinds.batch(model.schema)
+    start, ends = model.get_weights(), []
     for over in ("parameters", "representation"):
-        model = model_of(kind, own_dimensions, backbone=backbone)
+        model.set_weights(start)
         sgd = keras.optimizers.SGD(0.5)
         model.compile(sgd, metrics={}, balancing=Fixed(given=(0.3, 2.0)), balance_over=over, run_eagerly=True)
-        features, labels = feature_kinds.batch(model.schema)
-        before = model.get_weights()
         model.train_on_batch(features, labels)
-        updated.append(model)
-    for variable, start, value, other in zip(model.weights, before, *(of.get_weights() for of in updated), strict=True):
-        np.testing.assert_allclose(value, other, atol=2e-6, err_msg=variable.path)
+        ends.append(model.get_weights())
+    for variable, before, exact, found in zip(model.weights, start, *ends, strict=True):
+        np.testing.assert_allclose(found, exact, atol=2e-6, err_msg=variable.path)
         if "embeddings" in variable.path or "attention" in variable.path or "cross" in variable.path:
-            assert np.abs(value - start).max() > 0, variable.path
+            assert np.abs(found - before).max() > 0, variable.path
+    if kind not in SAVED:
+        return
     model.save(tmp_path / "model.keras")
     loaded = gc.load_model(tmp_path / "model.keras")
     assert loaded.get_config() == model.get_config()

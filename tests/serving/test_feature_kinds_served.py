@@ -11,6 +11,7 @@ from served import TOLERANCE, described, randomised, signature
 
 import tf_gradcraft as gc
 from tf_gradcraft.models import MMoE, SharedBottom
+from tf_gradcraft.serving.checking import comparisons
 from tf_gradcraft.serving.client import InputSpec, RankRequest
 from tf_gradcraft.serving.encoding import FeatureEncoder
 from tf_gradcraft.serving.examples import make_examples, parse_examples
@@ -83,7 +84,7 @@ def model_of(kind, backbone, own_dimensions):
     ("kind", "backbone", "own_dimensions"),
     [(MMoE, "mlp", True), (SharedBottom, "deepfm", False), (MMoE, "dcn_v2", True), (SharedBottom, "dot", False)],
 )
-def test_every_signature_predicts_as_keras_does_in_the_c_runtime(kind, backbone, own_dimensions, tmp_path):
+def test_every_signature_predicts_as_keras_does_in_the_c_runtime(runtime, kind, backbone, own_dimensions, tmp_path):
     model = model_of(kind, backbone, own_dimensions)
     path = gc.serving.export(model, tmp_path)
     if backbone == "mlp":
@@ -98,27 +99,31 @@ def test_every_signature_predicts_as_keras_does_in_the_c_runtime(kind, backbone,
             "age": ("float32", [None]),
             "duration": ("float32", [None, None]),
         }
-    _, checked = gc.serving.check(path, model, rows=300)
-    assert {found.signature for found in checked} == {"serving_default", "serving_examples", "rank"}
-    assert all(found.difference <= TOLERANCE for found in checked)
+    loaded = runtime.load(path)
+    compared = list(comparisons(loaded, model, 300, np.random.default_rng(3)))
+    assert [name for name, _, _ in compared] == ["serving_default", "serving_examples", "rank"]
+    for name, inputs, expected in compared:
+        found = loaded.run(name, inputs)
+        for output, values in expected.items():
+            np.testing.assert_allclose(found[output], values, rtol=0, atol=TOLERANCE, err_msg=f"{name}: {output}")
 
 
-def test_one_request_with_a_history_ranks_as_row_by_row(tmp_path):
+def test_one_request_with_a_history_ranks_as_row_by_row(runtime, tmp_path):
     """Two requests of two candidates, the lists cut or filled up on the way."""
     model = model_of(MMoE, "mlp", False)
-    served = tf.saved_model.load(gc.serving.export(model, tmp_path, tables="int8"))
+    loaded = runtime.load(gc.serving.export(model, tmp_path, tables="int8"))
     of_request = ("seen", "user", "cities", "last_cities", "age")
-    raw = raw_tensors(FeatureEncoder(model.schema).specs())
+    raw = {name: values.numpy() for name, values in raw_tensors(FeatureEncoder(model.schema).specs()).items()}
     inputs = {
-        name: values[::2] if name in of_request else tf.reshape(values, [2, 2, *values.shape[1:]])
+        name: values[::2] if name in of_request else values.reshape([2, 2, *values.shape[1:]])
         for name, values in raw.items()
     }
-    rows = {name: tf.gather(values, [0, 0, 2, 2]) if name in of_request else values for name, values in raw.items()}
-    ranked, plain = served.signatures["rank"](**inputs), served.signatures["serving_default"](**rows)
-    for task, values in plain.items():
-        np.testing.assert_allclose(tf.reshape(ranked[task], [-1, 1]), values, atol=TOLERANCE)
+    rows = {name: values[[0, 0, 2, 2]] if name in of_request else values for name, values in raw.items()}
+    ranked = loaded.run("rank", inputs)
+    for task, values in loaded.run("serving_default", rows).items():
+        np.testing.assert_allclose(ranked[task].reshape(-1, 1), values, rtol=0, atol=TOLERANCE)
     others = {**inputs, "seen": inputs["seen"][::-1]}
-    assert np.abs(served.signatures["rank"](**others)["task0"] - ranked["task0"]).max() > 1e-4
+    assert np.abs(loaded.run("rank", others)["task0"] - ranked["task0"]).max() > 1e-4
 
 
 SPECS = {

@@ -33,7 +33,7 @@ class ServedModel:
 
     For `rank` the first dense layers compute $x W = x_r W_r + x_c W_c$: the request's columns $x_r$ once a request,
     those of the candidates for each. Nothing else of the model changes, and a layer that sees anything but the whole
-    encoded input runs as it is: with the backbones `"deepfm"` and `"dot"` all do, with `"dcn_v2"` all but the first.
+    encoded input runs as it is: with a backbone other than `"mlp"` all do.
 
     Args:
         model: The model; it is not changed.
@@ -72,7 +72,8 @@ class ServedModel:
         widths |= {feature.name: 1 for feature in normalised_features(schema)}
         in_request = np.repeat([sides[name] == "request" for name in widths], list(widths.values()))
         self._record_encoded()
-        for layer in self._copy._flatten_layers():
+        # Cross layers could be split too, but multiply what the split rounds otherwise by the whole input, twice.
+        for layer in self._copy._flatten_layers() if self._copy.get_config()["backbone"] == "mlp" else ():
             whole = isinstance(layer, keras.layers.Dense) and layer.kernel.shape[0] == len(in_request)
             # With less precision than float32 the two parts would be rounded apart from each other.
             if whole and layer.compute_dtype == "float32":

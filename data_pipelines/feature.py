@@ -18,7 +18,7 @@ GROUP = "group"
 """Name of the column that carries the group key of group AUC beside the features of a batch."""
 PADDING = -1
 """Fills lists of ids up to their length; no id."""
-MISSING = {"int64": -(2**63), "string": ""}
+MISSING: dict[str, int | str] = {"int64": -(2**63), "string": ""}
 """The raw value of each dtype that fills lists of raw values up, and stands for a missing value of a hashed feature."""
 
 

@@ -53,8 +53,8 @@ def export(
     - `serving_examples`: `examples`, serialized `tf.train.Example` protos [B]; features that a proto does not have are
       missing. Returns the same.
     - `rank`: the features of user and context [B] and of the candidates [B, N] (lists have one dimension more),
-      optional weights of the tasks. Returns
-      each task's predictions, the combined score and the best candidates, see `tf_gradcraft.serving.ranking`.
+      optional weights of the tasks. Returns each task's predictions, the combined score and the best candidates, see
+      `tf_gradcraft.serving.ranking`.
       Written if the schema says which features belong to a candidate (`Feature.side`), or `signatures` does.
 
     Vocabularies, crosses and statistics are looked up inside the graph. A value that training did not know has id 0, as

@@ -94,7 +94,7 @@ def embedding_groups(schema: Schema, embedding_dim: int, backbone: str = "mlp") 
     if backbone == "deepfm":
         [features] = by_dimension.values()
         groups[FIRST_ORDER] = group_settings(features, 1)
-        # A weight of its own is what an item has; what a history has in common with it is second order.
+        # Single weights have no likeness to a query: those of a history are averaged.
         for settings in groups[FIRST_ORDER]["lists"].values():
             settings |= {"pooling": settings.get("pooling", "mean"), "of": None}
     return groups

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tf_gradcraft.data_pipelines.feature import POOLINGS
 from tf_gradcraft.suggestions import unknown_name
-
-POOLINGS = ("mean", "sum", "max")
 
 
 def pool(rows: tf.Tensor, known: tf.Tensor, pooling: str) -> tf.Tensor:

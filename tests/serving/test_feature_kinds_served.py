@@ -52,7 +52,7 @@ def test_raw_values_are_encoded_as_written_down():
     found = encoder(raw_tensors(encoder.specs()))
     for name, values in ENCODED.items():
         np.testing.assert_array_equal(found[name], np.asarray(values, found[name].numpy().dtype), err_msg=name)
-    # FarmHash's fingerprint of the decimal text, mod 49, as TensorFlow has computed it since its first release.
+    # The hash of the decimal text, in 49 buckets; the smallest integer is a missing one.
     buckets = tf.strings.to_hash_bucket_fast(["17", "-5", str(2**60)], 49).numpy()
     np.testing.assert_array_equal(found["user"], [1 + buckets[0], 0, 1 + buckets[1], 1 + buckets[2]])
 

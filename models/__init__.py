@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.embeddings import FeatureEmbeddings
     from tf_gradcraft.models.escm2 import ESCM2
     from tf_gradcraft.models.esmm import ESMM
+    from tf_gradcraft.models.factorization_machine import FactorizationMachine
     from tf_gradcraft.models.gate import Gate
     from tf_gradcraft.models.gate_control import GateControl
     from tf_gradcraft.models.gated_expert import GatedExpert
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.self_gate import SelfGate
     from tf_gradcraft.models.shared_bottom import SharedBottom
     from tf_gradcraft.models.stem import STEM
+    from tf_gradcraft.models.target_attention import TargetAttention
     from tf_gradcraft.models.task_embeddings import TaskEmbeddings
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "PLE",
     "STEM",
     "DSelectK",
+    "FactorizationMachine",
     "FeatureEmbeddings",
     "Gate",
     "GateControl",
@@ -55,6 +58,7 @@ __all__ = [
     "SelectingGate",
     "SelfGate",
     "SharedBottom",
+    "TargetAttention",
     "TaskEmbeddings",
     "get",
     "names",
@@ -64,6 +68,7 @@ _MODULES = {
     "AITM": "aitm",
     "CGC": "cgc",
     "DSelectK": "dselect_k",
+    "FactorizationMachine": "factorization_machine",
     "FeatureEmbeddings": "embeddings",
     "ESCM2": "escm2",
     "ESMM": "esmm",
@@ -84,6 +89,7 @@ _MODULES = {
     "SelfGate": "self_gate",
     "SharedBottom": "shared_bottom",
     "STEM": "stem",
+    "TargetAttention": "target_attention",
     "TaskEmbeddings": "task_embeddings",
 }
 

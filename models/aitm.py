@@ -40,7 +40,7 @@ class AITM(SchemaModel):
         order_penalty: Factor of the penalty.
         dropout: Dropout in networks and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of networks and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
         ValueError: If the chain is empty or names a task twice or one that the schema does not have.

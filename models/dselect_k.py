@@ -27,7 +27,7 @@ class DSelectK(SchemaModel):
         expert_units: Widths of each expert.
         dropout: Dropout in experts and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of experts and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
         ValueError: If `num_experts` is no power of two, or `num_selected` not from 1 to `num_experts`.

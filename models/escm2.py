@@ -48,7 +48,7 @@ class ESCM2(SchemaModel):
         tower_units: Widths of each tower.
         dropout: Dropout in towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `name`.
 
     Raises:
         ValueError: If the chain is empty or names a task twice or one that the schema does not have, or another

@@ -35,7 +35,7 @@ class ESMM(SchemaModel):
         schema: The schema, or what its `to_dict` returned.
         chain: Names of tasks, each following from the one before.
         tower_units: Widths of each task's tower; the paper's by default.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `dropout`, `l2`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `dropout`, `l2`, `name`.
 
     Raises:
         ValueError: If the chain is empty or names a task twice or one that the schema does not have.

@@ -38,7 +38,7 @@ class HoME(SchemaModel):
         rank: Rank of the feature gates.
         dropout: Dropout in experts and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of experts and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
         ValueError: If the groups do not hold each task once.

@@ -28,7 +28,7 @@ class OMoE(SchemaModel):
         expert_units: Widths of each expert.
         dropout: Dropout in experts and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of experts and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Example:
         >>> from tf_gradcraft.data_pipelines.schema import Feature, Task

@@ -30,7 +30,7 @@ class PLE(SchemaModel):
         expert_units: Widths of each expert.
         dropout: Dropout in experts and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of experts and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
         ValueError: If `num_levels` is not positive.

@@ -10,9 +10,8 @@ import keras
 
 from tf_gradcraft.data_pipelines.schema import GROUP, VOCABULARY_FOLDER, Schema
 from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
-from tf_gradcraft.models.embeddings import FeatureEmbeddings
+from tf_gradcraft.models.feature_encoding import bucketised, encode, feature_inputs
 from tf_gradcraft.models.mlp import MLP
-from tf_gradcraft.models.normalization import NumericFeatures
 from tf_gradcraft.training.defaults import default_loss, default_metrics
 from tf_gradcraft.training.model import FunctionalMultiTaskModel
 
@@ -22,15 +21,17 @@ class SchemaModel(FunctionalMultiTaskModel):
 
     A model is a subclass whose constructor says how the encoded features become one representation a task.
 
-    Inputs are the schema's features as `tf_gradcraft.data_pipelines` delivers them (ids and numbers, [B]); outputs are
-    `{task: probability [B, 1]}`. Embeddings are shared; a tower is private to its task.
+    Inputs are the schema's features as `tf_gradcraft.data_pipelines` delivers them (ids and numbers [B], lists of ids
+    [B, L]); outputs are `{task: probability [B, 1]}`. Embeddings are shared; a tower is private to its task.
 
     Args:
         schema: The schema, or what its `to_dict` returned.
         represent: Maps the encoded features, what `encode` returns, to a list of one representation [B, H] a task.
         settings: Arguments of the subclass's constructor, for its config.
         link: Maps `{task: logit [B, 1]}` to `{task: probability [B, 1]}`; each logit's sigmoid by default.
-        embedding_dim: Length of an embedding.
+        embedding_dim: Length of the embedding of each feature that names no `dimension` of its own.
+        backbone: How features interact below the experts: `"mlp"` (not at all; default), `"deepfm"`, `"dcn_v2"` or
+            `"dot"`, see `tf_gradcraft.models.backbones`.
         tower_units: Widths of each task's tower.
         dropout: Dropout in towers.
         l2: Factor of the L2 penalty on looked-up embedding rows and on kernels of towers.
@@ -45,32 +46,31 @@ class SchemaModel(FunctionalMultiTaskModel):
         *,
         link: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         embedding_dim: int = 16,
+        backbone: str = "mlp",
         tower_units: Sequence[int] = (32, 16),
         dropout: float = 0.2,
         l2: float = 0.0,
         name: str | None = None,
     ) -> None:
         schema = as_schema(schema)
-        inputs = {
-            feature.name: keras.Input(
-                (), name=feature.name, dtype="int32" if feature.kind == "categorical" else "float32"
-            )
-            for feature in schema.features
-        }
+        inputs = feature_inputs(schema)
         logits = {}
-        representations = represent(self.encode(schema, inputs, embedding_dim, l2))
+        representations = represent(self.encode(schema, bucketised(schema, inputs), embedding_dim, l2, backbone))
         for task, representation in zip(schema.tasks, representations, strict=True):
             tower = MLP(tower_units, dropout=dropout, l2=l2, name=f"{task.name}_tower")(representation)
             logits[task.name] = keras.layers.Dense(1, name=f"{task.name}_logit", dtype="float32")(tower)
         super().__init__(inputs, (link or probabilities)(logits), name=name or type(self).__name__.lower())
-        common = {"embedding_dim": embedding_dim, "tower_units": list(tower_units), "dropout": dropout, "l2": l2}
-        self._settings = {**settings, **common}
+        common = {"embedding_dim": embedding_dim, "backbone": backbone, "tower_units": list(tower_units)}
+        self._settings = {**settings, **common, "dropout": dropout, "l2": l2}
         self._schema = (schema,)  # in a tuple, so that Keras does not wrap what it holds
 
     @staticmethod
-    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> Any:
-        """Returns all features side by side [B, D]. A subclass may encode them in further ways for its `represent`."""
-        return encode(schema, inputs, embedding_dim, l2)
+    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float, backbone: str) -> Any:
+        """Returns what experts see [B, D]: all features side by side, and what the backbone makes of them.
+
+        A subclass may encode them in further ways for its `represent`.
+        """
+        return encode(schema, inputs, embedding_dim, l2, backbone)
 
     @property
     def schema(self) -> Schema:
@@ -117,30 +117,3 @@ def as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
 def probabilities(logits: Mapping[str, Any]) -> dict[str, Any]:
     """Returns each task's probability, the sigmoid of its logit, float32."""
     return {task: keras.layers.Activation("sigmoid", name=task, dtype="float32")(x) for task, x in logits.items()}
-
-
-def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> Any:
-    """Returns all features side by side [B, D]: embeddings of the categorical ones, the others normalised."""
-    parts = []
-    if tables := embedding_tables(schema):
-        embeddings = FeatureEmbeddings(*tables, embedding_dim, l2=l2, name="embeddings")
-        looked_up = embeddings({name: inputs[name] for name in tables[0]})
-        parts.append(keras.layers.Flatten(name="embedded")(looked_up))
-    parts += normalised_numbers(schema, inputs, "numeric")
-    return keras.layers.Concatenate(name="encoded")(parts) if len(parts) > 1 else parts[0]
-
-
-def normalised_numbers(schema: Schema, inputs: Mapping[str, Any], name: str) -> list[Any]:
-    """Returns the normalised numeric and statistic features side by side [B, N]; nothing if there are none."""
-    if not (numeric := schema.of_kind("numeric", "statistic")):
-        return []
-    settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numeric]
-    return [NumericFeatures(settings, name=name)({feature.name: inputs[feature.name] for feature in numeric})]
-
-
-def embedding_tables(schema: Schema) -> tuple[dict[str, str], dict[str, int]] | None:
-    """Returns the table of each categorical feature and the size of each table; None if there is no such feature."""
-    categorical = schema.of_kind("categorical")
-    tables = {feature.name: str(feature.table) for feature in categorical}
-    sizes = {str(feature.table): int(feature.size or 0) for feature in categorical}
-    return (tables, sizes) if categorical else None

@@ -24,7 +24,7 @@ class SharedBottom(SchemaModel):
         bottom_units: Widths of the shared network.
         dropout: Dropout in bottom and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows and on all kernels.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Example:
         >>> from tf_gradcraft.data_pipelines.schema import Feature, Task

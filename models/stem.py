@@ -8,9 +8,10 @@ from typing import Any
 import keras
 
 from tf_gradcraft.data_pipelines.schema import Schema
+from tf_gradcraft.models.feature_encoding import embedding_groups, normalised_numbers, side_by_side
 from tf_gradcraft.models.gate import Gate
 from tf_gradcraft.models.mlp import MLP
-from tf_gradcraft.models.schema_model import SchemaModel, as_schema, embedding_tables, normalised_numbers
+from tf_gradcraft.models.schema_model import SchemaModel, as_schema
 from tf_gradcraft.models.task_embeddings import TaskEmbeddings
 from tf_gradcraft.training import SharedRepresentation
 
@@ -25,8 +26,9 @@ class STEM(SchemaModel):
     goes back into the others' ("all forward, task-specific backward"). The gate looks at the task's own encoded
     features beside the shared ones, which is our choice. Not implemented: several levels.
 
-    Numeric features have no parameters and are the same for all tasks. There are T + 1 times as many embeddings as in
-    other models; an export in a smaller type makes only the shared ones smaller.
+    Histories have an attention of each task too. Normalised numbers have no parameters and are the same for all tasks;
+    a backbone's layers are there T + 1 times, on each task's embeddings and on the shared ones. There are T + 1 times
+    as many embeddings as in other models; an export in a smaller type makes only the shared ones smaller.
 
     Shared: shared embeddings and experts. Private: the embeddings, the experts, the gate and the tower of a task.
     Marked: the shared experts, and the shared encoded features as the gates see them.
@@ -38,7 +40,7 @@ class STEM(SchemaModel):
         expert_units: Widths of each expert.
         dropout: Dropout in experts and towers.
         l2: Factor of the L2 penalty on looked-up embedding rows, and on kernels of experts and towers.
-        **kwargs: See `SchemaModel`: `embedding_dim`, `tower_units`, `name`.
+        **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
         ValueError: If there is not at least one expert of each kind.
@@ -97,16 +99,22 @@ class STEM(SchemaModel):
         super().__init__(schema, represent, settings, dropout=dropout, l2=l2, **kwargs)
 
     @staticmethod
-    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> list[Any]:
-        """Returns all features side by side [B, D] T + 1 times: by each task's embeddings, then by the shared ones."""
-        common = SchemaModel.encode(schema, inputs, embedding_dim, l2)
-        tables = embedding_tables(schema)
-        if tables is None:
+    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float, backbone: str) -> list[Any]:
+        """Returns what experts see [B, D] T + 1 times: by each task's embeddings, then by the shared ones."""
+        common = SchemaModel.encode(schema, inputs, embedding_dim, l2, backbone)
+        groups = embedding_groups(schema, embedding_dim, backbone)
+        if not groups:
             return [common] * (len(schema.tasks) + 1)
-        embeddings = TaskEmbeddings(len(schema.tasks), *tables, embedding_dim, l2=l2, name="task_embeddings")
-        embedded = embeddings({name: inputs[name] for name in tables[0]})
-        encoded = [keras.layers.Flatten(name=f"task_{t}_embedded")(rows) for t, rows in enumerate(embedded)]
+        embedded = {
+            name: TaskEmbeddings(len(schema.tasks), **group, l2=l2, name=f"task_{name}")(
+                {feature: inputs[feature] for feature in group["tables"]}
+            )
+            for name, group in groups.items()
+        }
         # Not a slice of what all share: by that, every task would depend on the shared tables.
-        if numbers := normalised_numbers(schema, inputs, "task_numbers"):
-            encoded = [keras.layers.Concatenate(name=f"task_{t}_encoded")([e, *numbers]) for t, e in enumerate(encoded)]
-        return [*encoded, common]
+        numbers = normalised_numbers(schema, inputs, "task_numbers")
+        of_tasks = [
+            side_by_side({name: rows[t] for name, rows in embedded.items()}, numbers, backbone, l2, f"task_{t}_")
+            for t in range(len(schema.tasks))
+        ]
+        return [*of_tasks, common]

@@ -21,6 +21,7 @@ class TaskEmbeddings(keras.layers.Layer):
         sizes: See `FeatureEmbeddings`.
         dimension: Length D of an embedding.
         l2: Factor of the L2 penalty on the looked-up rows.
+        lists: See `FeatureEmbeddings`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -37,12 +38,15 @@ class TaskEmbeddings(keras.layers.Layer):
         sizes: Mapping[str, int],
         dimension: int,
         l2: float = 0.0,
+        lists: Mapping[str, Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.of_tasks = [FeatureEmbeddings(tables, sizes, dimension, l2=l2, name=f"task_{t}") for t in range(num_tasks)]
+        self.of_tasks = [
+            FeatureEmbeddings(tables, sizes, dimension, l2=l2, lists=lists, name=f"task_{t}") for t in range(num_tasks)
+        ]
         self._config = {"num_tasks": num_tasks, "tables": dict(tables), "sizes": dict(sizes), "dimension": dimension}
-        self._config |= {"l2": l2}
+        self._config |= {"l2": l2, "lists": self.of_tasks[0].lists}
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables."""
@@ -51,7 +55,7 @@ class TaskEmbeddings(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
-        """Maps `{feature: ids [B]}` to T tensors [B, F, D]."""
+        """Maps `{feature: ids [B], lists of ids [B, L]}` to T tensors [B, F, D]."""
         return [embeddings(inputs) for embeddings in self.of_tasks]
 
     def compute_output_shape(self, input_shape: Any) -> Any:

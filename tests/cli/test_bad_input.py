@@ -18,6 +18,7 @@ from tf_gradcraft.data_pipelines import PreparedData, datasets
     [
         (["--model", "plee"], "model='plee' is not known; did you mean 'ple'?"),
         (["--model", "esmm"], "model 'esmm' needs chain, which the command line does not set"),
+        (["--backbone", "deepfn"], "backbone='deepfn' is not known; did you mean 'deepfm'?"),
         (["--balancing", "gradcarft"], "balancing='gradcarft' is not known; did you mean 'gradcraft'?"),
         (["--set", "taw=0.1"], "balancing 'gradcraft': hyper-parameter='taw' is not known; did you mean 'tau'?"),
         (["--set", "tau=2"], "tau=2 is out of range; it must be in [0, 1]"),

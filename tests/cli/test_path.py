@@ -65,7 +65,7 @@ def test_run_folder(run, prepared):
         "patience": 1,
         "batch_size": 512,
         "learning_rate": 1e-3,
-        "model_settings": {"embedding_dim": 4, "dropout": 0.2, "l2": 0.0},
+        "model_settings": {"embedding_dim": 4, "backbone": "mlp", "dropout": 0.2, "l2": 0.0},
         "seed": 5,
         "monitor": "val_auc_mean",
     }

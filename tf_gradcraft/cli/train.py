@@ -72,6 +72,9 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Rows a training step.")] = DEFAULTS.batch_size,
     learning_rate: Annotated[float, typer.Option(help="Step size of LazyAdam.")] = DEFAULTS.learning_rate,
     embedding_dim: Annotated[int, typer.Option(help="Length of an embedding.")] = 16,
+    backbone: Annotated[
+        str, typer.Option(help="How features interact below the experts: mlp (not at all), deepfm, dcn_v2 or dot.")
+    ] = "mlp",
     dropout: Annotated[float, typer.Option(help="Share of units dropped in experts and towers, in [0, 1).")] = 0.2,
     l2: Annotated[float, typer.Option(help="Factor of the L2 penalty on kernels and looked-up embedding rows.")] = 0.0,
     tasks: Annotated[
@@ -98,7 +101,7 @@ def train(
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        model_settings={"embedding_dim": embedding_dim, "dropout": dropout, "l2": l2},
+        model_settings={"embedding_dim": embedding_dim, "backbone": backbone, "dropout": dropout, "l2": l2},
         seed=seed,
     )
     check_place(out, overwrite)

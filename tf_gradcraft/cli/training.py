@@ -27,6 +27,7 @@ from tf_gradcraft.cli.runs import (
     write_json,
 )
 from tf_gradcraft.data_pipelines import PreparedData, Schema
+from tf_gradcraft.models.backbones import BACKBONES
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training.balancing_arguments import BALANCE_OVER
 
@@ -77,6 +78,9 @@ def open_training(config: TrainConfig) -> Job:
         balancer = balancing.get(config.balancing, **config.balancing_settings)
     except TypeError as error:
         raise ValueError(f"balancing {config.balancing!r}: a --set has a value of the wrong type ({error})") from error
+    backbone = config.model_settings.get("backbone", BACKBONES[0])
+    if backbone not in BACKBONES:
+        raise ValueError(unknown_name("backbone", backbone, BACKBONES))
     if config.balance_over not in BALANCE_OVER:
         raise ValueError(unknown_name("balance_over", config.balance_over, BALANCE_OVER))
     data = PreparedData(config.prepared)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_gradcraft.data_pipelines.schema import Schema
+from tf_gradcraft.data_pipelines.feature import MISSING, PADDING
+from tf_gradcraft.data_pipelines.schema import Feature, Schema
 from tf_gradcraft.data_pipelines.vocabulary import cross_codes
 from tf_gradcraft.serving.contract import broken_promises
 from tf_gradcraft.serving.ranking import Rank
@@ -111,7 +112,9 @@ def comparisons(
     if "rank" in loaded.signatures:
         shapes = {name: info.shape for name, info in loaded.signatures["rank"].inputs.items()}
         sided = [
-            dataclasses.replace(feature, side="candidate" if len(shapes[feature.name]) == 2 else "request")
+            dataclasses.replace(
+                feature, side="candidate" if len(shapes[feature.name]) == 2 + feature.listed else "request"
+            )
             if feature.raw
             else feature
             for feature in schema.features
@@ -133,27 +136,40 @@ def comparisons(
 def random_rows(schema: Schema, rows: int, random: np.random.Generator) -> Columns:
     """Returns raw rows: ids of the vocabularies, a fifth of them unknown, and numbers, a fifth of them missing.
 
+    Lists have from none to one more than the values that count.
+
     Example:
         >>> from tf_gradcraft.data_pipelines import Feature, Task
         >>> schema = Schema(features=[Feature(name="age", kind="numeric")], tasks=[Task(name="click")])
         >>> random_rows(schema, 4, np.random.default_rng(0))["age"].shape
         (4,)
     """
-    from tf_gradcraft.serving.encoding import missing_value
+    from tf_gradcraft.serving.encoding import missing_value, unknown_value
 
     columns = {}
     for feature in schema.features:
         if not feature.raw:
             continue
-        known = random.random(rows) < 0.8
+        shape = (rows, 1 + (feature.length or 0)) if feature.listed else (rows,)
+        known = random.random(shape) < 0.8
         if feature.kind == "numeric":
             values = random.normal(feature.mean, feature.std, rows)
             values = np.sign(values) * np.expm1(np.abs(values)) if feature.transform == "log1p" else values
             columns[feature.name] = np.where(known, values, np.nan).astype("float32")
             continue
-        values = schema.vocabularies[feature.name].values
-        drawn = random.choice(values, rows) if len(values) else np.zeros(rows, values.dtype)
-        columns[feature.name] = np.where(known & bool(len(values)), drawn, missing_value(feature, schema))
+        listed = schema.feature(feature.of or feature.name)
+        if listed.hashed:
+            drawn = random.integers(1 << 40, size=shape)
+            drawn = drawn.astype(str) if feature.dtype == "string" else drawn
+        else:
+            values = schema.vocabularies[listed.name].values
+            drawn = random.choice(values, shape) if len(values) else np.zeros(shape, values.dtype)
+            known &= bool(len(values))
+        unknown = missing_value(listed, schema) if listed.hashed else unknown_value(listed, schema)
+        columns[feature.name] = np.where(known, drawn, unknown)
+        if feature.listed:
+            filling = np.arange(shape[1]) >= random.integers(shape[1] + 1, size=(rows, 1))
+            columns[feature.name] = np.where(filling, MISSING[feature.dtype], columns[feature.name])
     return columns
 
 
@@ -172,9 +188,25 @@ def encode_rows(schema: Schema, raw: Columns) -> Columns:
             elif feature.crosses:
                 sizes = [schema.feature(part).size or 0 for part in feature.crosses]
                 codes = cross_codes([encode(part) for part in feature.crosses], sizes)
-                encoded[name] = schema.vocabularies[name].encode(codes)
+                encoded[name] = encode_ids(schema, feature, codes)
+            elif feature.listed:
+                ids = encode_ids(schema, schema.feature(feature.of or name), raw[name].ravel()).reshape(raw[name].shape)
+                ids = np.where(raw[name] == MISSING[feature.dtype], PADDING, ids)[:, : feature.length]
+                missing = (feature.length or 0) - ids.shape[1]
+                encoded[name] = np.pad(ids, [(0, 0), (0, missing)], constant_values=PADDING).astype("int32")
             else:
-                encoded[name] = schema.vocabularies[name].encode(raw[name])
+                encoded[name] = encode_ids(schema, feature, raw[name])
         return encoded[name]
 
     return {name: encode(name) for name in schema.feature_names}
+
+
+def encode_ids(schema: Schema, feature: Feature, values: np.ndarray) -> np.ndarray:
+    """Returns the int32 ids of raw values [n]: looked up in the feature's vocabulary, or hashed."""
+    if not feature.hashed:
+        return schema.vocabularies[feature.name].encode(values)
+    import tensorflow as tf
+
+    from tf_gradcraft.data_pipelines.hashing import hashed_ids
+
+    return hashed_ids(tf.constant(values.tolist(), feature.dtype), feature.size or 0).numpy()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_gradcraft.data_pipelines.feature import MISSING
 from tf_gradcraft.suggestions import unknown_name
 
 RANK = "rank"
@@ -24,7 +25,8 @@ NUMPY_DTYPES = {
 }
 """What inputs of exported models can be, as the protocols and as NumPy name it."""
 
-Value = int | float | str | bytes | None
+Value = int | float | str | bytes | None | Sequence[int] | Sequence[str]
+"""A raw value; a list of them for tags and histories."""
 
 
 class ServingError(RuntimeError):
@@ -44,7 +46,8 @@ class RankRequest:
     """One user and context, and the candidates to rank for them.
 
     Args:
-        request: Raw features of user and context, one value each. None for a number that is missing.
+        request: Raw features of user and context, one value each, a list for tags and histories (of any length). None
+            for a number that is missing.
         candidates: Raw features of the candidates: for each as many values, in one order.
         task_weights: Weight of tasks in the combined score; for the others that of the export.
 
@@ -72,7 +75,7 @@ class RankRequest:
         return len(next(iter(self.candidates.values())))
 
     def inputs(self, signature: Mapping[str, InputSpec]) -> dict[str, np.ndarray]:
-        """Returns the inputs of the signature `rank`: features [1] or [1, N].
+        """Returns the inputs of the signature `rank`: features [1] or [1, N], of lists [1, L] or [1, N, L].
 
         Raises:
             ValueError: If a feature or task is missing, not known or on the wrong side, or a value does not fit.
@@ -89,9 +92,10 @@ class RankRequest:
             if name not in signature:
                 raise ValueError(unknown_name("input of rank", name, signature))
             spec = signature[name]
-            if np.asarray(values, object).ndim != spec.dimensions:
-                side = "candidates" if spec.dimensions == 2 else "request"
-                raise ValueError(f"{name!r} belongs to the {side}; give it there")
+            if filled_up(values, spec).ndim != spec.dimensions:
+                of_request = spec.dimensions == 1 or (spec.dimensions == 2 and name in self.candidates)
+                remedy = "request; give it there" if of_request else "candidates; give it there, and tags as lists"
+                raise ValueError(f"{name!r} belongs to the {remedy}")
             inputs[name] = as_array(name, values, spec)
         return inputs
 
@@ -121,13 +125,13 @@ class RankResponse:
 
 
 def as_array(name: str, values: Any, spec: InputSpec) -> np.ndarray:
-    """Returns values as an input; None is allowed for floats.
+    """Returns values as an input; None is allowed for floats, and lists may be of different lengths.
 
     Example:
         >>> as_array("age", [30, None], InputSpec("float32", 1)).tolist()
         [30.0, nan]
     """
-    array = np.asarray(values, object)
+    array = filled_up(values, spec)
     if array.ndim != spec.dimensions:
         raise ValueError(f"{name!r} needs {spec.dimensions} dimensions, got values of shape {array.shape}")
     for value in array.ravel():
@@ -135,6 +139,23 @@ def as_array(name: str, values: Any, spec: InputSpec) -> np.ndarray:
         if not fits:
             raise ValueError(f"{name!r}: {value!r} is no value of the type {spec.dtype.replace('object', 'string')}")
     return array.astype(spec.dtype)
+
+
+def filled_up(values: Any, spec: InputSpec) -> np.ndarray:
+    """Returns values as an array of objects; the innermost lists are filled up to the longest.
+
+    Example:
+        >>> filled_up([["a"], ["b", "c"]], InputSpec("object", 2)).tolist()
+        [['a', ''], ['b', 'c']]
+    """
+    array = np.asarray(values, object)
+    lists = list(array.ravel())
+    if array.ndim != spec.dimensions - 1 or not all(isinstance(value, list | tuple | np.ndarray) for value in lists):
+        return array
+    filling = MISSING.get(spec.dtype.replace("object", "string"))
+    longest = max(map(len, lists), default=0)
+    rows = [[*value, *[filling] * (longest - len(value))] for value in lists]
+    return np.asarray(rows, object).reshape(*array.shape, longest)
 
 
 def is_number(value: Any, dtype: str) -> bool:

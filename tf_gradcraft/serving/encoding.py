@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from tf_gradcraft.data_pipelines.feature import MISSING, PADDING
+from tf_gradcraft.data_pipelines.hashing import hashed_ids
 from tf_gradcraft.data_pipelines.schema import Feature, Schema
 
 RAW_DTYPES = {"int64": tf.int64, "string": tf.string, "float32": tf.float32}
@@ -16,10 +18,11 @@ RAW_DTYPES = {"int64": tf.int64, "string": tf.string, "float32": tf.float32}
 class FeatureEncoder(tf.Module):
     """Encodes raw features with the vocabularies of a schema, in TensorFlow operations only.
 
-    Ids are looked up in hash tables (0 for a value that the training part did not have), crosses are coded from the ids
-    of what they cross, statistics are those of their key's id, and a number that is missing (not finite) becomes the
-    one that preparation put in its place. Tables and statistics belong to the module, so that a SavedModel that tracks
-    it carries them.
+    Ids are looked up in hash tables (0 for a value that the training part did not have) or hashed, crosses are coded
+    from the ids of what they cross, statistics are those of their key's id, and a number that is missing (not finite)
+    becomes the one that preparation put in its place. Raw lists may be of any length: what lies beyond
+    `Feature.length` is cut, and `""` or the smallest int64 (`MISSING`) fills shorter ones up. Tables and statistics
+    belong to the module, so that a SavedModel that tracks it carries them.
 
     Args:
         schema: The schema with its vocabularies.
@@ -46,7 +49,7 @@ class FeatureEncoder(tf.Module):
         self._schema = (schema,)
         self._tables: dict[str, tf.lookup.StaticHashTable | None] = {}
         self._statistics: dict[str, tf.Variable] = {}
-        for feature in schema.of_kind("categorical"):
+        for feature in with_vocabulary(schema):
             self._tables[feature.name] = id_table(schema.vocabularies[feature.name].values, feature)
         for feature in schema.of_kind("statistic"):
             values = schema.vocabularies[str(feature.key)].statistics[feature.name]
@@ -56,9 +59,12 @@ class FeatureEncoder(tf.Module):
             )
 
     def specs(self) -> dict[str, tf.TensorSpec]:
-        """Returns name, dtype and shape [None] of each raw feature."""
+        """Returns name, dtype and shape, [None] or for lists [None, None], of each raw feature."""
         raw = [feature for feature in self._schema[0].features if feature.raw]
-        return {feature.name: tf.TensorSpec([None], RAW_DTYPES[feature.dtype], feature.name) for feature in raw}
+        return {
+            feature.name: tf.TensorSpec([None] * (1 + feature.listed), RAW_DTYPES[feature.dtype], feature.name)
+            for feature in raw
+        }
 
     def __call__(
         self,
@@ -66,12 +72,12 @@ class FeatureEncoder(tf.Module):
         names: Iterable[str] | None = None,
         known: Mapping[str, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Maps `{raw feature: values [B]}` to `{feature: int32 ids or float32 numbers [B]}`.
+        """Maps `{raw feature: values [B] or [B, any]}` to `{feature: int32 ids or float32 numbers [B] or [B, L]}`.
 
         Args:
             raw: The raw features that are needed.
             names: The features to encode; all by default.
-            known: Features that are encoded already [B]; they are taken as they are.
+            known: Features that are encoded already; they are taken as they are.
 
         Returns:
             The named features, in order.
@@ -91,15 +97,20 @@ class FeatureEncoder(tf.Module):
             return tf.where(tf.math.is_finite(values), values, tf.constant(feature.missing, values.dtype))
         if feature.kind == "statistic":
             return tf.gather(self._statistics[feature.name], encoded_of(feature.key))
-        if not feature.crosses:
-            return look_up(self._tables[feature.name], raw[feature.name])
-        sizes = [self._schema[0].feature(name).size or 0 for name in feature.crosses]
-        code = cross_codes([encoded_of(name) for name in feature.crosses], sizes)
-        return look_up(self._tables[feature.name], code)
+        if feature.crosses:
+            sizes = [self._schema[0].feature(name).size or 0 for name in feature.crosses]
+            values = cross_codes([encoded_of(name) for name in feature.crosses], sizes)
+        else:
+            values = raw[feature.name]
+        listed = self._schema[0].feature(feature.of) if feature.of else feature
+        ids = hashed_ids(values, listed.size or 0) if listed.hashed else look_up(self._tables[listed.name], values)
+        return fill_up(ids, values, feature.length) if feature.length else ids
 
 
 def missing_value(feature: Feature, schema: Schema) -> int | str | float:
-    """Returns a raw value that means "missing" to the encoder: a value of no vocabulary, or the stand-in number.
+    """Returns a raw value that means "missing" to the encoder.
+
+    A value of no vocabulary, the stand-in number, or what fills lists up.
 
     Example:
         >>> from tf_gradcraft.data_pipelines import Task, Vocabulary
@@ -110,15 +121,24 @@ def missing_value(feature: Feature, schema: Schema) -> int | str | float:
     """
     if feature.kind == "numeric":
         return feature.missing
+    if feature.listed or feature.hashed:
+        return MISSING[feature.dtype]
+    if feature.dtype == "string" and "" not in schema.vocabularies[feature.name].values:
+        return ""
+    return unknown_value(feature, schema)
+
+
+def unknown_value(feature: Feature, schema: Schema) -> int | str:
+    """Returns a raw value that the feature's vocabulary does not have, and that is none of `MISSING`."""
     known = set(np.asarray(schema.vocabularies[feature.name].values).tolist())
     values: Iterable[int | str] = itertools.count(-1, -1)
     if feature.dtype == "string":
-        values = ("?" * length for length in itertools.count())
+        values = ("?" * length for length in itertools.count(1))
     return next(value for value in values if value not in known)
 
 
 def check_vocabularies(schema: Schema) -> None:
-    """Raises a ValueError unless the schema has a fitting vocabulary for each of its categorical features.
+    """Raises a ValueError unless the schema has a fitting vocabulary for each feature that needs one.
 
     Example:
         >>> from tf_gradcraft.data_pipelines import Task
@@ -128,14 +148,14 @@ def check_vocabularies(schema: Schema) -> None:
         Traceback (most recent call last):
         ValueError: the model's schema has no vocabulary for 'user', so raw values can't be ...
     """
-    missing = [feature.name for feature in schema.of_kind("categorical") if feature.name not in schema.vocabularies]
+    missing = [feature.name for feature in with_vocabulary(schema) if feature.name not in schema.vocabularies]
     if missing:
         raise ValueError(
             f"the model's schema has no vocabulary for {', '.join(map(repr, missing))}, so raw values can't be looked "
             "up: build the model from the schema of a prepared folder (PreparedData(folder).schema), or read it with "
             "tf_gradcraft.load_model"
         )
-    for feature in schema.of_kind("categorical"):
+    for feature in with_vocabulary(schema):
         vocabulary = schema.vocabularies[feature.name]
         if vocabulary.size > 1 and (vocabulary.values.dtype.kind == "i") != (feature.dtype == "int64"):
             raise ValueError(
@@ -162,6 +182,23 @@ def check_vocabularies(schema: Schema) -> None:
             )
 
 
+def with_vocabulary(schema: Schema) -> list[Feature]:
+    """Returns the features whose raw values are looked up in a vocabulary of their own."""
+    return [feature for feature in schema.features if feature.has_vocabulary]
+
+
+def fill_up(ids: tf.Tensor, values: tf.Tensor, length: int) -> tf.Tensor:
+    """Returns the ids [B, length] of lists of raw values [B, any]: -1 where there is none, further ones cut.
+
+    Example:
+        >>> fill_up(tf.constant([[3, 0], [5, 1]]), tf.constant([["a", ""], ["b", "c"]]), 3).numpy().tolist()
+        [[3, -1, -1], [5, 1, -1]]
+    """
+    ids = tf.where(values == tf.constant(MISSING[values.dtype.name], values.dtype), PADDING, ids)[:, :length]
+    ids = tf.pad(ids, [[0, 0], [0, length - tf.shape(ids)[1]]], constant_values=PADDING)
+    return tf.ensure_shape(ids, [None, length])
+
+
 def id_table(values: np.ndarray, feature: Feature) -> tf.lookup.StaticHashTable | None:
     """Returns the table from raw values to ids 1, 2, ...; None for an empty vocabulary (every value is unknown)."""
     if not len(values):
@@ -172,7 +209,7 @@ def id_table(values: np.ndarray, feature: Feature) -> tf.lookup.StaticHashTable 
 
 
 def look_up(table: tf.lookup.StaticHashTable | None, values: tf.Tensor) -> tf.Tensor:
-    """Returns the int32 ids of raw values [B], 0 where unknown."""
+    """Returns the int32 ids of raw values, of any shape; 0 where unknown."""
     return tf.zeros(tf.shape(values), tf.int32) if table is None else table.lookup(values)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tf_gradcraft.data_pipelines.schema import Schema
+from tf_gradcraft.data_pipelines.schema import Feature, Schema
 from tf_gradcraft.serving.encoding import RAW_DTYPES, missing_value
 
 INPUT = "examples"
@@ -22,18 +23,18 @@ def parse_examples(examples: tf.Tensor, schema: Schema) -> dict[str, tf.Tensor]:
     """Reads raw features from serialized `tf.train.Example` protos.
 
     A feature that a proto does not have is missing: an id becomes unknown (id 0), a number the one that preparation put
-    in place of missing ones.
+    in place of missing ones. Tags and histories are lists of values, of any length; one that is not there is empty.
 
     Args:
         examples: Serialized protos, string [B].
         schema: The schema, with vocabularies.
 
     Returns:
-        `{raw feature: values [B]}`.
+        `{raw feature: values [B]}`, or [B, longest list].
 
     Raises:
-        tf.errors.InvalidArgumentError: If a proto can't be read, or a feature is a list of several values or of
-            another type.
+        tf.errors.InvalidArgumentError: If a proto can't be read, or a feature is of another type or has several
+            values where there should be one.
 
     Example:
         >>> from tf_gradcraft.data_pipelines import Feature, Task
@@ -42,19 +43,21 @@ def parse_examples(examples: tf.Tensor, schema: Schema) -> dict[str, tf.Tensor]:
         >>> parse_examples(tf.constant(make_examples({"age": [20.0, 50.0]}, schema) + [b""]), schema)["age"].numpy()
         array([20., 50., 30.], dtype=float32)
     """
-    raw = [feature for feature in schema.features if feature.raw]
-    wanted = {
-        feature.name: tf.io.FixedLenFeature([], RAW_DTYPES[feature.dtype], missing_value(feature, schema))
-        for feature in raw
-    }
-    return tf.io.parse_example(examples, wanted)
+
+    def wanted(feature: Feature) -> tf.io.FixedLenFeature | tf.io.FixedLenSequenceFeature:
+        dtype, missing = RAW_DTYPES[feature.dtype], missing_value(feature, schema)
+        if feature.listed:
+            return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True, default_value=missing)
+        return tf.io.FixedLenFeature([], dtype, missing)
+
+    return tf.io.parse_example(examples, {feature.name: wanted(feature) for feature in schema.features if feature.raw})
 
 
 def make_examples(columns: Mapping[str, Sequence | np.ndarray], schema: Schema) -> list[bytes]:
     """Returns rows of raw features as serialized protos.
 
     Args:
-        columns: `{raw feature: values [B]}`; features may be left out.
+        columns: `{raw feature: values [B], lists of values [B, any]}`; features may be left out.
         schema: The schema, which knows the type of each.
 
     Example:
@@ -68,14 +71,15 @@ def make_examples(columns: Mapping[str, Sequence | np.ndarray], schema: Schema) 
     return [_make_example(dict(zip(dtypes, row, strict=True)), dtypes) for row in rows]
 
 
-def _make_example(row: Mapping[str, int | float | str | bytes], dtypes: Mapping[str, str]) -> bytes:
+def _make_example(row: Mapping[str, Any], dtypes: Mapping[str, str]) -> bytes:
     features = {}
     for name, value in row.items():
+        values = value if isinstance(value, list) else [value]
         if dtypes[name] == "int64":
-            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
         elif dtypes[name] == "float32":
-            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
         else:
-            text = value if isinstance(value, bytes) else str(value).encode()
-            features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text]))
+            texts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
+            features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

@@ -47,12 +47,14 @@ def export(
 
     Signatures of a model that was built from a schema (`SharedBottom`, `MMoE`, `PLE`):
 
-    - `serving_default`: the *raw* features, one input each by name, of shape [B] and dtype int64, string or float32.
-      Returns each task's prediction [B, 1] by name.
+    - `serving_default`: the *raw* features, one input each by name, of shape [B] and dtype int64, string or float32;
+      tags and histories [B, any], filled up with `""` or the smallest int64. Returns each task's prediction [B, 1] by
+      name.
     - `serving_examples`: `examples`, serialized `tf.train.Example` protos [B]; features that a proto does not have are
       missing. Returns the same.
-    - `rank`: the features of user and context [B] and of the candidates [B, N], optional weights of the tasks. Returns
-      each task's predictions, the combined score and the best candidates, see `tf_gradcraft.serving.ranking`.
+    - `rank`: the features of user and context [B] and of the candidates [B, N] (lists have one dimension more),
+      optional weights of the tasks. Returns each task's predictions, the combined score and the best candidates, see
+      `tf_gradcraft.serving.ranking`.
       Written if the schema says which features belong to a candidate (`Feature.side`), or `signatures` does.
 
     Vocabularies, crosses and statistics are looked up inside the graph. A value that training did not know has id 0, as
@@ -111,7 +113,7 @@ def export(
         raise ValueError(f"the model {model.name!r} is not built: call it, or fit it, once before the export")
     wanted = wanted_signatures(signatures)
     schema = model.schema if isinstance(model, SchemaModel) else None
-    check_tables(tables, has_tables=schema is not None and bool(schema.of_kind("categorical")))
+    check_tables(tables, has_tables=schema is not None and any(f.embedded for f in schema.features))
     encoder = None if schema is None else FeatureEncoder(schema)
     if schema is not None and encoder is not None:
         endpoints = schema_endpoints(schema, encoder, ServedModel(model, tables), wanted, warmup)

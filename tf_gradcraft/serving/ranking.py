@@ -84,15 +84,15 @@ def weight_name(task: str) -> str:
 def rank_specs(encoder: FeatureEncoder, schema: Schema) -> list:
     """Returns the inputs of the signature: the raw features, and those that a request may leave out.
 
-    Raw features of the request have the shape [B], those of the candidates [B, N]; `<task>_weight` and
-    `num_candidates` [B].
+    Raw features of the request have the shape [B], those of the candidates [B, N], and one dimension more if they are
+    lists; `<task>_weight` and `num_candidates` [B].
 
     Args:
         encoder: The encoder of the schema.
         schema: The schema with sides.
     """
     raw = {
-        name: spec if schema.side(name) == "request" else tf.TensorSpec([None, None], spec.dtype, name)
+        name: spec if schema.side(name) == "request" else tf.TensorSpec([None, *spec.shape], spec.dtype, name)
         for name, spec in encoder.specs().items()
     }
     optional = {name: tf.TensorSpec([None], tf.float32, name) for name in map(weight_name, schema.task_names)}
@@ -117,7 +117,7 @@ def rank_function(
 
     The score of a candidate is $\sum_t w_t \hat y_t$. What belongs to the request alone is encoded once, and
     so is its part of the first dense layers (`ServedModel`); crosses and statistics of both sides are encoded for each
-    candidate.
+    candidate, and a history of the request is pooled once for each candidate that it is compared with.
 
     All inputs have the leading dimension B, the number of requests (1, most often), so that a server may batch
     requests together. It then needs equal numbers of candidates, or pads them: `num_candidates` says how many are real
@@ -143,10 +143,10 @@ def rank_function(
 
     # TensorFlow writes defaults that are tensors into the signature: a request may leave these inputs out.
     def rank(raw, optional=optional_inputs(schema, settings)):  # noqa: B008
-        shape = tf.shape(raw[candidate_raw[0]])
+        shape = tf.shape(raw[candidate_raw[0]])[:2]
         check_shapes([raw[name] for name in candidate_raw], shape)
         once = encoder({name: raw[name] for name in request_raw}, request)
-        flat = {name: tf.reshape(raw[name], [-1]) for name in candidate_raw}
+        flat = {name: one_a_row(raw[name]) for name in candidate_raw}
         predictions = predict(encoder(flat, known=repeat_rows(once, shape[1])), once, shape)
         predictions = {task: tf.reshape(predictions[task], shape) for task in tasks}
         weights = [tf.broadcast_to(optional[weight_name(task)], shape[:1]) for task in tasks]
@@ -161,20 +161,27 @@ def rank_function(
 
 def check_shapes(candidates: list[tf.Tensor], shape: tf.Tensor) -> None:
     """Adds a check to the graph: [2, 3] and [3, 2] have as many values, and rows would be mixed up without a word."""
-    shapes = tf.stack([tf.shape(values) for values in candidates])
+    shapes = tf.stack([tf.shape(values)[:2] for values in candidates])
     tf.debugging.assert_equal(shapes, shape[tf.newaxis], "rank: the features of the candidates differ in shape")
 
 
+def one_a_row(candidates: tf.Tensor) -> tf.Tensor:
+    """Returns the values of candidates [B, N] or their lists [B, N, L] without the dimension of the requests."""
+    shape = tf.shape(candidates)
+    return tf.reshape(candidates, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+
+
 def repeat_rows(columns: Mapping[str, tf.Tensor], times: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns columns [B] with each row repeated, [B * times]; those of one dtype are repeated together.
+    """Returns columns [B] or [B, L] with each row repeated, [B * times]; all [B] of one dtype are repeated together.
 
     Example:
         >>> repeat_rows({"user": tf.constant([7, 8])}, tf.constant(2))["user"].numpy().tolist()
         [7, 7, 8, 8]
     """
-    repeated: dict[str, tf.Tensor] = {}
-    for dtype in dict.fromkeys(values.dtype for values in columns.values()):
-        names = [name for name, values in columns.items() if values.dtype == dtype]
+    repeated = {name: tf.repeat(values, times, axis=0) for name, values in columns.items() if values.shape.rank > 1}
+    single = {name: values for name, values in columns.items() if name not in repeated}
+    for dtype in dict.fromkeys(values.dtype for values in single.values()):
+        names = [name for name, values in single.items() if values.dtype == dtype]
         table = tf.stack([columns[name] for name in names])
         rows = tf.tile(table[:, :, tf.newaxis], [1, 1, times])
         repeated |= zip(names, tf.unstack(tf.reshape(rows, [len(names), -1])), strict=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.models.embeddings import FeatureEmbeddings
+from tf_gradcraft.models.feature_encoding import bucket_name, embedding_groups, normalised_features, numeric_settings
 from tf_gradcraft.models.normalization import NumericFeatures
 from tf_gradcraft.models.schema_model import SchemaModel
 from tf_gradcraft.serving.signatures import model_function
@@ -32,7 +33,7 @@ class ServedModel:
 
     For `rank` the first dense layers compute $x W = x_r W_r + x_c W_c$: the request's columns $x_r$ once a request,
     those of the candidates for each. Nothing else of the model changes, and a layer that sees anything but the whole
-    encoded input runs as it is.
+    encoded input runs as it is: with a backbone other than `"mlp"` all do.
 
     Args:
         model: The model; it is not changed.
@@ -42,12 +43,10 @@ class ServedModel:
     def __init__(self, model: SchemaModel, tables: str) -> None:
         self._copy = type(model).from_config(model.get_config())
         self._copy.set_weights(model.get_weights())
-        self._table: EmbeddingTable | None = None
         for original, layer in zip(model.layers, self._copy.layers, strict=True):
             if isinstance(layer, FeatureEmbeddings):
-                self._table = EmbeddingTable(original, tables)
                 # The layer looks rows up here from now on. Its own table is no longer used, so it is not exported.
-                layer.call = self._table  # type: ignore[method-assign]
+                layer.look_up = EmbeddingTable(original, tables)  # type: ignore[method-assign]
         self._predict = model_function(self._copy)
         self._parts: Parts | None = None
         self._encoded: tf.Tensor | None = None
@@ -66,12 +65,15 @@ class ServedModel:
             A function of all encoded features [B * N], those of the requests [B] and the shape (B, N), that returns
             predictions [B * N, 1] by task.
         """
-        sides = {feature.name: schema.side(feature.name) for feature in schema.features}
-        widths = {feature.name: self._table_width() for feature in schema.of_kind("categorical")}
-        widths |= {feature.name: 1 for feature in schema.of_kind("numeric", "statistic")}
+        # What is pooled from a history is a property of whatever it is compared with.
+        sides = {feature.name: schema.side(feature.of or feature.name) for feature in schema.features}
+        groups = self._embeddings(schema)
+        widths = {name: layer.dimension for layer in groups for name in layer.tables}
+        widths |= {feature.name: 1 for feature in normalised_features(schema)}
         in_request = np.repeat([sides[name] == "request" for name in widths], list(widths.values()))
         self._record_encoded()
-        for layer in self._copy._flatten_layers():
+        # Cross layers could be split too, but multiply what the split rounds otherwise by the whole input, twice.
+        for layer in self._copy._flatten_layers() if self._copy.get_config()["backbone"] == "mlp" else ():
             whole = isinstance(layer, keras.layers.Dense) and layer.kernel.shape[0] == len(in_request)
             # With less precision than float32 the two parts would be rounded apart from each other.
             if whole and layer.compute_dtype == "float32":
@@ -79,8 +81,8 @@ class ServedModel:
         names = {side: [name for name in widths if sides[name] == side] for side in ("request", "candidate")}
 
         def predict(features: Columns, request: Columns, shape: tf.Tensor) -> dict[str, tf.Tensor]:
-            of_request = self._encode(request, names["request"], schema)
-            self._parts = Parts(of_request, self._encode(features, names["candidate"], schema), shape)
+            of_request = self._encode(request, names["request"], groups, schema)
+            self._parts = Parts(of_request, self._encode(features, names["candidate"], groups, schema), shape)
             try:
                 return self._predict(features)
             finally:
@@ -88,25 +90,28 @@ class ServedModel:
 
         return predict
 
-    def _table_width(self) -> int:
-        [layer] = [layer for layer in self._copy.layers if isinstance(layer, FeatureEmbeddings)]
-        return layer.dimension
+    def _embeddings(self, schema: Schema) -> list[FeatureEmbeddings]:
+        """Returns the layers whose embeddings the encoded input begins with, in order."""
+        return [
+            self._copy.get_layer(name) for name in embedding_groups(schema, self._copy.get_config()["embedding_dim"])
+        ]
 
-    def _encode(self, features: Columns, names: list[str], schema: Schema) -> tf.Tensor:
+    def _encode(
+        self, features: Columns, names: list[str], groups: list[FeatureEmbeddings], schema: Schema
+    ) -> tf.Tensor:
         """Returns some features side by side, as the model has all of them."""
-        chosen = [schema.feature(name) for name in names]
+        bucketised = {name: features[name] for name in names if schema.feature(name).boundaries}
+        ids = {**features} | {
+            name: self._copy.get_layer(bucket_name(name))(values) for name, values in bucketised.items()
+        }
         parts = []
-        if ids := [feature.name for feature in chosen if feature.kind == "categorical"]:
-            assert self._table is not None
-            rows = self._table(features, ids)
-            parts.append(tf.reshape(rows, [tf.shape(rows)[0], len(ids) * rows.shape[-1]]))
-        if numbers := [feature for feature in chosen if feature.kind != "categorical"]:
-            settings = [{"name": f.name, "mean": f.mean, "std": f.std, "transform": f.transform} for f in numbers]
-            parts.append(
-                NumericFeatures(settings, dtype="float32")(
-                    {feature.name: features[feature.name] for feature in numbers}
-                )
-            )
+        for layer in groups:
+            if chosen := [name for name in layer.tables if name in names]:
+                rows = tf.cast(layer.embed(ids, chosen), tf.float32)
+                parts.append(tf.reshape(rows, [tf.shape(rows)[0], len(chosen) * layer.dimension]))
+        if numbers := [feature for feature in normalised_features(schema) if feature.name in names]:
+            normalise = NumericFeatures(numeric_settings(numbers), dtype="float32")
+            parts.append(normalise({feature.name: features[feature.name] for feature in numbers}))
         return tf.concat(parts, axis=-1)
 
     def _record_encoded(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 import tensorflow as tf
 
@@ -25,11 +23,12 @@ def check_tables(tables: str, has_tables: bool) -> None:
 
 
 class EmbeddingTable(tf.Module):
-    r"""Looks up embeddings as `FeatureEmbeddings` does, in a table that may be of a smaller type.
+    r"""Looks up rows as `FeatureEmbeddings.look_up` does, in a table that may be of a smaller type.
 
     `"bfloat16"` keeps 8 bits of each number's mantissa and halves the table. `"int8"` keeps
     $q = \mathrm{round}(x / s)$ with $s = \max_d |x_d| / 127$ for each row, and makes a table of dimension D smaller by
-    the factor 4 D / (D + 4). Looked-up rows are float32 again.
+    the factor 4 D / (D + 4); a table of single numbers, which would grow, stays as it is. Looked-up rows are float32
+    again.
 
     Args:
         layer: The layer whose table it is; a float32 table stays the layer's own variable.
@@ -37,17 +36,15 @@ class EmbeddingTable(tf.Module):
 
     Example:
         >>> layer = FeatureEmbeddings({"user": "user"}, {"user": 9}, 4)
-        >>> ids = {"user": tf.constant([1, 2])}
-        >>> exact, rounded = layer(ids), EmbeddingTable(layer, "int8")(ids)
+        >>> exact, rounded = layer({"user": tf.range(9)})[:, 0], EmbeddingTable(layer, "int8")(tf.range(9))
         >>> bool(tf.reduce_max(tf.abs(exact - rounded)) <= 0.05 / 254 + 1e-9)
         True
     """
 
     def __init__(self, layer: FeatureEmbeddings, tables: str) -> None:
         super().__init__(name=f"{tables}_table")
-        self._offsets = dict(zip(layer.tables, layer._offsets, strict=True))
         self._table, self._scale = layer.embeddings.value, None
-        if tables == "float32":
+        if tables == "float32" or (tables == "int8" and layer.dimension == 1):
             return
         values = self._table.numpy()
         if tables == "int8":
@@ -56,10 +53,7 @@ class EmbeddingTable(tf.Module):
             values = np.rint(values / scale)
         self._table = tf.Variable(tf.cast(values, tables), trainable=False, name="table")
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], names: Iterable[str] | None = None) -> tf.Tensor:
-        """Maps `{feature: ids [B]}` to embeddings, float32 [B, F, D], of the named features (all by default)."""
-        chosen = list(self._offsets if names is None else names)
-        columns = tf.stack([tf.cast(inputs[name], tf.int64) for name in chosen], axis=-1)
-        ids = columns + tf.constant([self._offsets[name] for name in chosen], tf.int64)
+    def __call__(self, ids: tf.Tensor) -> tf.Tensor:
+        """Maps rows of the table, of any shape, to their values, float32 [..., D]."""
         rows = tf.cast(tf.gather(self._table, ids), tf.float32)
         return rows if self._scale is None else rows * tf.gather(self._scale, ids)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tf_gradcraft.data_pipelines.checks import check_binary, check_finite, check_ids, check_weights
+from tf_gradcraft.data_pipelines.checks import check_finite, check_ids, check_labels, check_weights
 from tf_gradcraft.data_pipelines.manifest import AGAIN, read_manifest, verify_files
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS
 from tf_gradcraft.data_pipelines.schema import GROUP, Schema
@@ -124,7 +124,7 @@ class PreparedData:
 
         Raises:
             ValueError: If a name is not known, `batch_size` is below 1, a split is empty, or a column holds NaN,
-                an id outside its vocabulary or a label outside {0, 1}.
+                an id outside its vocabulary or a label that its task does not have.
         """
         from tf_gradcraft.data_pipelines.reader import memory_dataset
 
@@ -166,7 +166,7 @@ class PreparedData:
             if f"{split}/{name}" in self._checked or name == GROUP:
                 continue
             if name in tasks:
-                check_binary(values, where, name, AGAIN)
+                check_labels(values, tasks[name], where, name, AGAIN)
             elif name in masks:
                 check_weights(values, where, name, AGAIN)
             elif features[name].kind == "categorical":

@@ -25,7 +25,7 @@ def fit_duration_quantiles(
         levels: Number of quantiles of a group, its smallest and largest watch time included.
 
     Raises:
-        ValueError: If the task has another loss, there are no rows, a value is not finite, or the numbers are too small.
+        ValueError: If the task has another loss, there are no rows, a value is not finite, or a number is too small.
 
     Example:
         >>> task = Task(name="watch", kind="watch_time", loss="duration_quantile", duration="seconds")

@@ -68,8 +68,10 @@ class Schema:
         """Refuses a task that refers to a feature or task which does not fit."""
         if task.duration is not None and self.feature(task.duration).kind != "numeric":
             raise ValueError(f"task {task.name!r}: duration={task.duration!r} is no numeric feature")
-        if task.kind == "ranking" and task.lists != GROUP:
-            self.feature(task.lists)
+        if task.kind == "ranking" and task.lists == GROUP and self.group is None:
+            raise ValueError(f"task {task.name!r}: lists={GROUP!r}, but the schema names no group")
+        if task.kind == "ranking" and task.lists not in (None, GROUP):
+            self.feature(str(task.lists))
         # A schema with some of the tasks only, as `select` makes it, may lack the task of the sample space.
         if task.sample_space in self.task_names and self.task(task.sample_space).kind != "binary":
             raise ValueError(f"task {task.name!r}: sample_space={task.sample_space!r} is no binary task")

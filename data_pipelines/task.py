@@ -40,7 +40,8 @@ class Task:
         boundaries: Loss `"duration_quantile"`: durations that part the G groups of rows, increasing, G - 1 numbers.
         quantiles: Loss `"duration_quantile"`: for each group the quantiles of its watch times at evenly spaced levels
             from 0 to 1, not decreasing. Empty until `fit_duration_quantiles` sets both from the training rows.
-        lists: Ranking: name of the column whose values tell the lists apart: `"group"` or a feature.
+        lists: Ranking: name of the column whose values tell the lists apart: `"group"` or a feature. None: every
+            `list_size` rows in a row are a list, for batches that hold whole lists in order.
         list_size: Ranking: most rows of one list in a batch; further ones do not count.
 
     Raises:
@@ -62,7 +63,7 @@ class Task:
     duration: str | None = None
     boundaries: tuple[float, ...] = ()
     quantiles: tuple[tuple[float, ...], ...] = ()
-    lists: str = "group"
+    lists: str | None = "group"
     list_size: int = 50
 
     def __post_init__(self) -> None:

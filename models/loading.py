@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 # Keras finds only classes that are registered, so everything that a model's file may name is imported here.
-from tf_gradcraft import optimizers  # noqa: F401
+from tf_gradcraft import objectives, optimizers  # noqa: F401
 from tf_gradcraft.models import aitm, cgc, dselect_k, escm2, esmm, home, mmoe, omoe, ple, shared_bottom, stem  # noqa: F401
 
 

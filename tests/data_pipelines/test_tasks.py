@@ -112,7 +112,7 @@ def test_quantiles_of_watch_time_are_those_of_each_group_of_durations():
     edges = [-np.inf, *task.boundaries, np.inf]
     assert list(task.boundaries) == sorted(set(task.boundaries))
     assert set(task.boundaries) <= set(durations)
-    for low, high, quantiles in zip(edges, edges[1:], task.quantiles, strict=True):
+    for low, high, quantiles in zip(edges[:-1], edges[1:], task.quantiles, strict=True):
         inside = times[(durations >= low) & (durations < high)]
         assert len(inside) > 50
         np.testing.assert_allclose(quantiles, np.quantile(inside, np.linspace(0, 1, 11)))

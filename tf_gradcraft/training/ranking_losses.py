@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import keras_rs
 import tensorflow as tf
 
 from tf_gradcraft.suggestions import unknown_name
@@ -70,6 +69,8 @@ class TaskRanking(LabelledRows, keras.losses.Loss):
     ) -> None:
         if loss not in RANKING_LOSSES:
             raise ValueError(f"task {task!r}: " + unknown_name("loss", loss, tuple(RANKING_LOSSES)))
+        import keras_rs  # here, since reading any saved model loads this file
+
         super().__init__(task, loss, **kwargs)
         self.loss, self.lists, self.list_size = loss, lists, list_size
         if not hasattr(keras_rs.losses, RANKING_LOSSES[loss]):

@@ -34,7 +34,7 @@ def rows_of_lists(keys: tf.Tensor | None, labelled: tf.Tensor, size: int) -> tf.
         The positions; under XLA L = B, whose surplus lists are empty.
 
     Example:
-        >>> rows_of_lists(tf.constant(["b", "a", "b", "b"]), tf.constant([True, True, False, True]), 2).numpy().tolist()
+        >>> rows_of_lists(tf.constant([8, 3, 8, 8]), tf.constant([True, True, False, True]), 2).numpy().tolist()
         [[1, -1], [0, 3]]
     """
     count = tf.size(labelled)

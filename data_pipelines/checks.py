@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from tf_gradcraft.data_pipelines.task import Task
 
 
 def refuse_rows(bad: np.ndarray, values: np.ndarray, where: str, column: str, problem: str, remedy: str) -> None:
@@ -32,10 +37,41 @@ def refuse_rows(bad: np.ndarray, values: np.ndarray, where: str, column: str, pr
         )
 
 
-def check_binary(values: np.ndarray, where: str, column: str, remedy: str) -> None:
-    """Refuses labels that are missing or neither 0 nor 1 (see `refuse_rows`)."""
+def check_labels(values: np.ndarray, task: Task, where: str, column: str, remedy: str) -> None:
+    """Refuses labels that the kind of a task does not have; rows without label must not be among them.
+
+    Args:
+        values: The labels [n].
+        task: The task.
+        where: File or split.
+        column: Name of the column.
+        remedy: What to do.
+
+    Raises:
+        ValueError: If any label is missing or not one of the task, see `refuse_rows`.
+
+    Example:
+        >>> from tf_gradcraft.data_pipelines.task import Task
+        >>> mood = Task(name="mood", kind="multiclass", classes=3)
+        >>> check_labels(np.array([0, 3]), mood, "a.csv", "mood", "mend it")
+        Traceback (most recent call last):
+        ValueError: a.csv, column 'mood': the value 3.0 in row 1 is no class of the task (0 to 2) (1 of 2 rows); mend it
+    """
+    values = np.asarray(values, np.float64)
     refuse_rows(np.isnan(values), values, where, column, "is missing or NaN", remedy)
-    refuse_rows((values != 0) & (values != 1), values, where, column, "is no label of a binary task (0 or 1)", remedy)
+    bad, problem = _refused_by_kind(values, task)
+    refuse_rows(bad, values, where, column, problem, remedy)
+
+
+def _refused_by_kind(values: np.ndarray, task: Task) -> tuple[np.ndarray, str]:
+    if task.kind == "binary":
+        return (values != 0) & (values != 1), "is no label of a binary task (0 or 1)"
+    if task.kind == "multiclass":
+        inside = (values >= 0) & (values < task.outputs) & (values == np.floor(values))
+        return ~inside, f"is no class of the task (0 to {task.outputs - 1})"
+    if task.kind == "regression" and task.transform is None:
+        return ~np.isfinite(values), "is no finite number"
+    return ~(np.isfinite(values) & (values >= 0)), f"is no label of this {task.kind} task (finite, >= 0)"
 
 
 def check_finite(values: np.ndarray, where: str, column: str, remedy: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tf_gradcraft.data_pipelines.checks import check_binary, check_finite, check_ids, check_weights
+from tf_gradcraft.data_pipelines.checks import check_finite, check_ids, check_labels, check_weights
 from tf_gradcraft.data_pipelines.manifest import AGAIN, read_manifest, verify_files
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS
 from tf_gradcraft.data_pipelines.schema import GROUP, Schema
@@ -112,7 +112,8 @@ class PreparedData:
             batch_size: Rows a batch; the last one of a split may be smaller.
             shuffle: Whether the training rows come in a new order each epoch (valid and test never do).
             seed: Seed of that order.
-            tasks: Names of the tasks to load, in this order; all by default.
+            tasks: Names of the tasks to load, in this order; all by default. Those that open a sample space of one of
+                them come along.
             features: Names of the features to load, in this order; all by default.
             drop_remainder: Whether to leave out the last, smaller batch of the training part (then every batch has
                 the static size `batch_size`); valid and test always keep all rows.
@@ -124,7 +125,7 @@ class PreparedData:
 
         Raises:
             ValueError: If a name is not known, `batch_size` is below 1, a split is empty, or a column holds NaN,
-                an id outside its vocabulary or a label outside {0, 1}.
+                an id outside its vocabulary or a label that its task does not have.
         """
         from tf_gradcraft.data_pipelines.reader import memory_dataset
 
@@ -135,6 +136,10 @@ class PreparedData:
         feature_list = [self.schema.feature(name) for name in names]
         if not task_list or not feature_list:
             raise ValueError("load needs at least one task and one feature")
+        # What opens a sample space is needed as a label, whether the task itself is trained or not.
+        loaded = {task.name for task in task_list}
+        spaces = dict.fromkeys(task.sample_space for task in task_list if task.sample_space)
+        task_list += [self.schema.task(space) for space in spaces if space not in loaded]
         masks = {task.name: task.mask for task in task_list}
         wanted = [GROUP, *names, *masks, *(mask for mask in masks.values() if mask)]
         datasets = []
@@ -166,7 +171,7 @@ class PreparedData:
             if f"{split}/{name}" in self._checked or name == GROUP:
                 continue
             if name in tasks:
-                check_binary(values, where, name, AGAIN)
+                check_labels(values, tasks[name], where, name, AGAIN)
             elif name in masks:
                 check_weights(values, where, name, AGAIN)
             elif features[name].kind == "categorical":

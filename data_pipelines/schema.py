@@ -32,7 +32,7 @@ class Schema:
             can be built without, an export can't).
 
     Raises:
-        ValueError: If a name is used twice, or a feature refers to one that does not exist.
+        ValueError: If a name is used twice, or a feature or task refers to one that does not exist.
 
     Example:
         >>> schema = Schema(features=[Feature(name="user_id", kind="categorical", dtype="int64", size=4)],
@@ -54,6 +54,8 @@ class Schema:
         names = [feature.name for feature in self.features] + [task.name for task in self.tasks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"these names are used twice in the schema: {', '.join(twice)}")
+        for task in self.tasks:
+            self._check_columns(task)
         object.__setattr__(self, "features", tuple(map(self._with_ids_of_another, self.features)))
         tables: dict[str, Feature] = {}
         for feature in self.features:
@@ -91,6 +93,18 @@ class Schema:
         return dataclasses.replace(
             feature, dtype=listed.dtype, size=listed.size, table=listed.table, dimension=listed.dimension
         )
+
+    def _check_columns(self, task: Task) -> None:
+        """Refuses a task that refers to a feature or task which does not fit."""
+        if task.duration is not None and self.feature(task.duration).kind != "numeric":
+            raise ValueError(f"task {task.name!r}: duration={task.duration!r} is no numeric feature")
+        if task.kind == "ranking" and task.lists == GROUP and self.group is None:
+            raise ValueError(f"task {task.name!r}: lists={GROUP!r}, but the schema names no group")
+        if task.kind == "ranking" and task.lists not in (None, GROUP):
+            self.feature(str(task.lists))
+        # A schema with some of the tasks only, as `select` makes it, may lack the task of the sample space.
+        if task.sample_space in self.task_names and self.task(task.sample_space).kind != "binary":
+            raise ValueError(f"task {task.name!r}: sample_space={task.sample_space!r} is no binary task")
 
     @property
     def feature_names(self) -> tuple[str, ...]:

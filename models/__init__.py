@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.gated_expert import GatedExpert
     from tf_gradcraft.models.home import HoME
     from tf_gradcraft.models.information_transfer import InformationTransfer
+    from tf_gradcraft.models.links import ExponentialLink, QuantileValue
     from tf_gradcraft.models.mixture import MultiGateMixture
     from tf_gradcraft.models.mlp import MLP
     from tf_gradcraft.models.mmoe import MMoE
@@ -42,6 +43,7 @@ __all__ = [
     "PLE",
     "STEM",
     "DSelectK",
+    "ExponentialLink",
     "FactorizationMachine",
     "FeatureEmbeddings",
     "Gate",
@@ -54,6 +56,7 @@ __all__ = [
     "NumericFeatures",
     "OMoE",
     "OrderPenalty",
+    "QuantileValue",
     "SchemaModel",
     "SelectingGate",
     "SelfGate",
@@ -68,6 +71,7 @@ _MODULES = {
     "AITM": "aitm",
     "CGC": "cgc",
     "DSelectK": "dselect_k",
+    "ExponentialLink": "links",
     "FactorizationMachine": "factorization_machine",
     "FeatureEmbeddings": "embeddings",
     "ESCM2": "escm2",
@@ -84,6 +88,7 @@ _MODULES = {
     "OMoE": "omoe",
     "OrderPenalty": "order_penalty",
     "PLE": "ple",
+    "QuantileValue": "links",
     "SchemaModel": "schema_model",
     "SelectingGate": "selecting_gate",
     "SelfGate": "self_gate",

@@ -13,7 +13,7 @@ from tf_gradcraft.models.chain import checked_chain
 from tf_gradcraft.models.information_transfer import InformationTransfer
 from tf_gradcraft.models.mlp import MLP
 from tf_gradcraft.models.order_penalty import OrderPenalty
-from tf_gradcraft.models.schema_model import SchemaModel, as_schema, probabilities
+from tf_gradcraft.models.schema_model import Predict, SchemaModel, as_schema
 from tf_gradcraft.training import SharedRepresentation
 
 
@@ -43,7 +43,7 @@ class AITM(SchemaModel):
         **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `tower_units`, `name`.
 
     Raises:
-        ValueError: If the chain is empty or names a task twice or one that the schema does not have.
+        ValueError: If the chain is empty or names a task twice or one that is not binary or not in the schema.
 
     Example:
         >>> from tf_gradcraft.data_pipelines.schema import Feature, Task
@@ -66,7 +66,7 @@ class AITM(SchemaModel):
         **kwargs: Any,
     ) -> None:
         schema = as_schema(schema)
-        chain = checked_chain(schema.task_names if chain is None else chain, schema.task_names, "AITM")
+        chain = checked_chain(schema.task_names if chain is None else chain, schema.tasks, "AITM")
 
         def represent(encoded: Any) -> list[Any]:
             seen = SharedRepresentation(name="representation")(encoded)
@@ -89,8 +89,8 @@ class AITM(SchemaModel):
                     handed_on = outputs[task]
             return list(outputs.values())
 
-        def link(logits: Mapping[str, Any]) -> dict[str, Any]:
-            outputs = probabilities(logits)
+        def link(logits: Mapping[str, Any], predict: Predict) -> dict[str, Any]:
+            outputs = predict(logits)
             for earlier, later in itertools.pairwise(chain):
                 penalty = OrderPenalty(order_penalty, name=f"{later}_order", dtype="float32")
                 outputs[later] = penalty([outputs[earlier], outputs[later]])

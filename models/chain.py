@@ -9,34 +9,40 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_gradcraft.models.schema_model import probabilities
+from tf_gradcraft.data_pipelines.task import Task
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training import SharedRepresentation
 
 
-def checked_chain(chain: Sequence[str], tasks: Sequence[str], model: str) -> tuple[str, ...]:
+def checked_chain(chain: Sequence[str], tasks: Sequence[Task], model: str) -> tuple[str, ...]:
     """Returns the chain as a tuple.
 
     Args:
         chain: Names of tasks, in the order in which they follow.
-        tasks: Names of all tasks.
+        tasks: All tasks.
         model: Name of the model, for error messages.
 
     Raises:
-        ValueError: If it is empty, names a task twice, or one that does not exist.
+        ValueError: If it is empty, names a task twice, or one that does not exist or is not binary.
 
     Example:
-        >>> checked_chain(["click", "like"], ["click", "share", "like"], "ESMM")
+        >>> checked_chain(["click", "like"], [Task(name="click"), Task(name="share"), Task(name="like")], "ESMM")
         ('click', 'like')
     """
+    names = tuple(task.name for task in tasks)
     if isinstance(chain, str) or not chain:
         raise ValueError(
             f"{model}: chain={chain!r} must be names of tasks, each following from the one before, "
-            f"such as chain={tuple(tasks[:2])!r}"
+            f"such as chain={names[:2]!r}"
         )
     for task in chain:
-        if task not in tasks:
-            raise ValueError(f"{model}: chain: " + unknown_name("task", task, tasks))
+        if task not in names:
+            raise ValueError(f"{model}: chain: " + unknown_name("task", task, names))
+        if (kind := tasks[names.index(task)].kind) != "binary":
+            raise ValueError(
+                f"{model}: chain: {task!r} is a {kind} task; what follows from one another are binary tasks: leave it "
+                "out of the chain, or out of the model"
+            )
     if len(set(chain)) < len(chain):
         raise ValueError(f"{model}: chain={tuple(chain)!r} names a task twice; a task follows from one other")
     return tuple(chain)
@@ -81,22 +87,27 @@ def entire_space(chain: Sequence[str], labels: Mapping[str, Any], weights: Any) 
 
 
 def multiplied(
-    chain: Sequence[str], logits: Mapping[str, Any], join: Callable[[str, Any, Any], Any] | None = None
+    chain: Sequence[str],
+    logits: Mapping[str, Any],
+    predict: Callable[[Mapping[str, Any]], dict[str, Any]],
+    join: Callable[[str, Any, Any], Any] | None = None,
 ) -> dict[str, Any]:
-    r"""Returns each task's probability; that of a chained task is the product along the chain up to it.
+    r"""Returns each task's prediction; that of a chained task is the product along the chain up to it.
 
     The logits of all chained tasks but the last reach further tasks, so they are marked as shared representation.
 
     Args:
         chain: The chained tasks.
-        logits: `{task: logit [B, 1]}`; a chained task's is that of its probability where the earlier event happened.
+        logits: `{task: outputs of its head}`; a chained task's is the logit of its probability where the earlier event
+            happened.
+        predict: Maps `{task: outputs of its head}` to `{task: prediction}`.
         join: Maps a task's name, the probability of the earlier event and its own conditional one to their product.
     """
     marked = {
         task: SharedRepresentation(name=f"{task}_representation")(logit) if task in chain[:-1] else logit
         for task, logit in logits.items()
     }
-    outputs = probabilities(marked)
+    outputs = predict(marked)
     for earlier, later in itertools.pairwise(chain):
         if join is None:
             product = keras.layers.Multiply(name=f"{later}_entire_space", dtype="float32")

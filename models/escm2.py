@@ -13,7 +13,7 @@ from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.models.chain import checked_chain, column, entire_space, multiplied
 from tf_gradcraft.models.counterfactual import EntireSpace, counterfactual_risk
 from tf_gradcraft.models.mlp import MLP
-from tf_gradcraft.models.schema_model import SchemaModel, as_schema
+from tf_gradcraft.models.schema_model import Predict, SchemaModel, as_schema
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training import SharedRepresentation
 from tf_gradcraft.training.compiled_losses import loss_weight
@@ -51,8 +51,8 @@ class ESCM2(SchemaModel):
         **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `name`.
 
     Raises:
-        ValueError: If the chain is empty or names a task twice or one that the schema does not have, or another
-            argument is out of range.
+        ValueError: If the chain is empty or names a task twice or one that is not binary or not in the schema, or
+            another argument is out of range.
 
     Example:
         >>> from tf_gradcraft.data_pipelines.schema import Feature, Task
@@ -78,7 +78,7 @@ class ESCM2(SchemaModel):
         **kwargs: Any,
     ) -> None:
         schema = as_schema(schema)
-        chain = checked_chain(chain, schema.task_names, "ESCM2")
+        chain = checked_chain(chain, schema.tasks, "ESCM2")
         if estimator not in ESTIMATORS:
             raise ValueError("ESCM2: " + unknown_name("estimator", estimator, ESTIMATORS))
         if global_weight < 0 or counterfactual_weight < 0 or not 0 < min_propensity <= 1:
@@ -95,12 +95,12 @@ class ESCM2(SchemaModel):
                 errors[task] = keras.layers.Dense(1, "softplus", name=f"{task}_error", dtype="float32")(tower)
             return [encoded if task in chain[:-1] else seen for task in schema.task_names]
 
-        def link(logits: Mapping[str, Any]) -> dict[str, Any]:
+        def link(logits: Mapping[str, Any], predict: Predict) -> dict[str, Any]:
             def join(task: str, earlier: Any, conditional: Any) -> Any:
                 parts = [earlier, conditional, *([errors[task]] if task in errors else [])]
                 return EntireSpace(name=f"{task}_entire_space", dtype="float32")(parts)
 
-            return multiplied(chain, logits, join)
+            return multiplied(chain, logits, predict, join)
 
         settings = {
             "chain": list(chain),
@@ -114,7 +114,7 @@ class ESCM2(SchemaModel):
 
     def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns the labels and weights over the entire space."""
-        return entire_space(self._settings["chain"], y, sample_weight)
+        return entire_space(self._settings["chain"], *super().prepare_labels(y, sample_weight))
 
     def compute_task_losses(
         self, x: Any, y: Any, y_pred: Mapping[str, tf.Tensor], sample_weight: Any = None, training: bool = True

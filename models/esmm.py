@@ -9,7 +9,7 @@ import keras
 
 from tf_gradcraft.data_pipelines.schema import Schema
 from tf_gradcraft.models.chain import checked_chain, entire_space, multiplied
-from tf_gradcraft.models.schema_model import SchemaModel, as_schema
+from tf_gradcraft.models.schema_model import Predict, SchemaModel, as_schema
 from tf_gradcraft.training import SharedRepresentation
 
 
@@ -38,7 +38,7 @@ class ESMM(SchemaModel):
         **kwargs: See `SchemaModel`: `embedding_dim`, `backbone`, `dropout`, `l2`, `name`.
 
     Raises:
-        ValueError: If the chain is empty or names a task twice or one that the schema does not have.
+        ValueError: If the chain is empty or names a task twice or one that is not binary or not in the schema.
 
     Example:
         >>> from tf_gradcraft.data_pipelines.schema import Feature, Task
@@ -58,17 +58,17 @@ class ESMM(SchemaModel):
         **kwargs: Any,
     ) -> None:
         schema = as_schema(schema)
-        chain = checked_chain(chain, schema.task_names, "ESMM")
+        chain = checked_chain(chain, schema.tasks, "ESMM")
 
         def represent(encoded: Any) -> list[Any]:
             seen = SharedRepresentation(name="representation")(encoded)
             return [encoded if task in chain[:-1] else seen for task in schema.task_names]
 
-        def link(logits: Any) -> dict[str, Any]:
-            return multiplied(chain, logits)
+        def link(logits: Any, predict: Predict) -> dict[str, Any]:
+            return multiplied(chain, logits, predict)
 
         super().__init__(schema, represent, {"chain": list(chain)}, link=link, tower_units=tower_units, **kwargs)
 
     def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns the labels and weights over the entire space."""
-        return entire_space(self._settings["chain"], y, sample_weight)
+        return entire_space(self._settings["chain"], *super().prepare_labels(y, sample_weight))

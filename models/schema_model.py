@@ -12,23 +12,29 @@ from tf_gradcraft.data_pipelines.schema import GROUP, VOCABULARY_FOLDER, Schema
 from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 from tf_gradcraft.models.feature_encoding import bucketised, encode, feature_inputs
 from tf_gradcraft.models.mlp import MLP
-from tf_gradcraft.training.defaults import default_loss, default_metrics
+from tf_gradcraft.models.sample_space import in_sample_space
+from tf_gradcraft.models.task_kinds import loss_of, metrics_of, prediction_of
 from tf_gradcraft.training.model import FunctionalMultiTaskModel
+
+Predict = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class SchemaModel(FunctionalMultiTaskModel):
-    """A multi-task model built from a schema: encoded features -> representations by task -> towers -> probabilities.
+    """A multi-task model built from a schema: encoded features -> representations by task -> towers -> predictions.
 
     A model is a subclass whose constructor says how the encoded features become one representation a task.
 
     Inputs are the schema's features as `tf_gradcraft.data_pipelines` delivers them (ids and numbers [B], lists of ids
-    [B, L]); outputs are `{task: probability [B, 1]}`. Embeddings are shared; a tower is private to its task.
+    [B, L]); outputs are `{task: prediction}`, as each task's kind says (see `Task`): probabilities [B, 1] of binary
+    tasks. Embeddings are shared; a tower is private to its task. A task with a sample space counts only in the rows of
+    that space.
 
     Args:
         schema: The schema, or what its `to_dict` returned.
         represent: Maps the encoded features, what `encode` returns, to a list of one representation [B, H] a task.
         settings: Arguments of the subclass's constructor, for its config.
-        link: Maps `{task: logit [B, 1]}` to `{task: probability [B, 1]}`; each logit's sigmoid by default.
+        link: Maps `{task: outputs of its head}`, and the function that maps them to `{task: prediction}` by the tasks'
+            own links, to `{task: prediction}`; those of that function by default.
         embedding_dim: Length of the embedding of each feature that names no `dimension` of its own.
         backbone: How features interact below the experts: `"mlp"` (not at all; default), `"deepfm"`, `"dcn_v2"` or
             `"dot"`, see `tf_gradcraft.models.backbones`.
@@ -44,7 +50,7 @@ class SchemaModel(FunctionalMultiTaskModel):
         represent: Callable[[Any], Sequence[Any]],
         settings: Mapping[str, Any],
         *,
-        link: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        link: Callable[[Mapping[str, Any], Predict], Mapping[str, Any]] | None = None,
         embedding_dim: int = 16,
         backbone: str = "mlp",
         tower_units: Sequence[int] = (32, 16),
@@ -58,8 +64,13 @@ class SchemaModel(FunctionalMultiTaskModel):
         representations = represent(self.encode(schema, bucketised(schema, inputs), embedding_dim, l2, backbone))
         for task, representation in zip(schema.tasks, representations, strict=True):
             tower = MLP(tower_units, dropout=dropout, l2=l2, name=f"{task.name}_tower")(representation)
-            logits[task.name] = keras.layers.Dense(1, name=f"{task.name}_logit", dtype="float32")(tower)
-        super().__init__(inputs, (link or probabilities)(logits), name=name or type(self).__name__.lower())
+            logits[task.name] = keras.layers.Dense(task.outputs, name=f"{task.name}_logit", dtype="float32")(tower)
+
+        def predict(of_heads: Mapping[str, Any]) -> dict[str, Any]:
+            return {task: prediction_of(schema.task(task), score, inputs) for task, score in of_heads.items()}
+
+        outputs = link(logits, predict) if link else predict(logits)
+        super().__init__(inputs, outputs, name=name or type(self).__name__.lower())
         common = {"embedding_dim": embedding_dim, "backbone": backbone, "tower_units": list(tower_units)}
         self._settings = {**settings, **common, "dropout": dropout, "l2": l2}
         self._schema = (schema,)  # in a tuple, so that Keras does not wrap what it holds
@@ -78,13 +89,25 @@ class SchemaModel(FunctionalMultiTaskModel):
         return self._schema[0]
 
     def default_losses(self) -> dict[str, keras.losses.Loss]:
-        """Returns the crossentropy of each task, averaged over its labelled rows."""
-        return {task.name: default_loss(task.name) for task in self.schema.tasks}
+        """Returns the loss of each task that the schema states, averaged over its labelled rows."""
+        return {task.name: loss_of(task) for task in self.schema.tasks}
 
     def default_metrics(self) -> dict[str, Any]:
-        """Returns exact AUC and, if the schema names a group, exact group AUC of each task."""
+        """Returns the metrics of each task's kind; those by group, such as group AUC, if the schema names a group."""
         group = GROUP if self.schema.group else None
-        return {task.name: default_metrics(group) for task in self.schema.tasks}
+        return {task.name: metrics_of(task, group) for task in self.schema.tasks}
+
+    def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Returns labels and weights; a task with a sample space has weight 0 outside of it."""
+        return y, in_sample_space(self.schema.tasks, y, sample_weight)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        """See Keras. The scores of ranking tasks carry the column that tells their lists apart, if the batch has it."""
+        outputs = super().call(inputs, training=training, mask=mask, **kwargs)
+        for task in self.schema.tasks:
+            if task.kind == "ranking" and isinstance(inputs, Mapping) and task.lists in inputs:
+                outputs[task.name].lists = inputs[task.lists]
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -112,8 +135,3 @@ class SchemaModel(FunctionalMultiTaskModel):
 def as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
     """Returns the schema itself, or the one that a config describes."""
     return schema if isinstance(schema, Schema) else Schema.from_dict(schema)
-
-
-def probabilities(logits: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns each task's probability, the sigmoid of its logit, float32."""
-    return {task: keras.layers.Activation("sigmoid", name=task, dtype="float32")(x) for task, x in logits.items()}

@@ -12,7 +12,7 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "suggestions", "training")
+PACKAGES = (*PACKAGES, "objectives", "suggestions", "training")
 
 # What a part of the library may import of the others (itself always; `suggestions` only holds error texts).
 MAY_IMPORT = {
@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "linalg": set(),
     "metrics": set(),
     "models": {"training", *(f"data_pipelines.{of}" for of in ("feature", "schema", "task", "vocabulary"))},
+    "objectives": {"training"},
     "optimizers": {"gradients"},
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),
     "training": {"gradients", "balancing", "metrics"},
 }
 # The one module that lets Keras find every class that a saved model may name.
-EXCEPTIONS = {"models/loading.py": {"optimizers"}}
+EXCEPTIONS = {"models/loading.py": {"optimizers", "objectives"}}
 
 KERAS_FREE = ("balancing", "data_pipelines", "gradients", "linalg", "suggestions")
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tf_gradcraft import balancing, data_pipelines, gradients, metrics, models, optimizers, serving
+    from tf_gradcraft import balancing, data_pipelines, gradients, metrics, models, objectives, optimizers, serving
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
-_MODULES = ("balancing", "data_pipelines", "gradients", "metrics", "models", "optimizers", "serving", "training")
+_MODULES = ("balancing", "data_pipelines", "gradients", "metrics", "models", "objectives", "optimizers", "serving")
+_MODULES = (*_MODULES, "training")
 _NAMES = {
     "MultiTaskModel": "tf_gradcraft.training",
     "SharedRepresentation": "tf_gradcraft.training",
@@ -31,6 +32,7 @@ __all__ = [
     "load_model",
     "metrics",
     "models",
+    "objectives",
     "optimizers",
     "serving",
 ]

@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from tf_gradcraft.data_pipelines.checks import check_binary, check_weights, refuse_rows
+from tf_gradcraft.data_pipelines.checks import check_labels, check_weights, refuse_rows
 from tf_gradcraft.data_pipelines.preparation.columns import as_floats, group_codes, typed_table
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
 from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
@@ -120,12 +120,12 @@ class TableEncoder:
     def _labels(self, table: pa.Table, task: str, where: str) -> Columns:
         labels, mask = as_floats(table[task]), self.spec.masks.get(task)
         if mask is None:
-            check_binary(labels, where, task, REPAIR)
+            check_labels(labels, Task(name=task), where, task, REPAIR)
             return {task: labels.astype(np.float32)}
         weights = as_floats(table[mask])
         check_weights(weights, where, mask, REPAIR)
         labels = np.where(weights == 0, 0.0, labels)
-        check_binary(labels, where, task, REPAIR)
+        check_labels(labels, Task(name=task), where, task, REPAIR)
         return {task: labels.astype(np.float32), mask: weights.astype(np.float32)}
 
     def _split(self, table: pa.Table, where: str) -> tuple[np.ndarray, np.ndarray]:

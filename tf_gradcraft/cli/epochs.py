@@ -15,12 +15,14 @@ class EpochLines(keras.callbacks.Callback):
     """Shows the steps of an epoch as a bar (on a terminal), and its values as one line on stderr.
 
     Args:
-        monitor: Name of the value that the best epoch has the largest of.
+        monitor: Name of the value that decides which epoch is the best.
+        mode: `"max"` if that has the largest, `"min"` if it has the smallest.
     """
 
-    def __init__(self, monitor: str) -> None:
+    def __init__(self, monitor: str, mode: str = "max") -> None:
         super().__init__()
         self._monitor = monitor
+        self._sign = 1 if mode == "max" else -1
         self._best = float("-inf")
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -49,11 +51,11 @@ class EpochLines(keras.callbacks.Callback):
         logs = logs or {}
         value = logs.get(self._monitor, float("nan"))
         parts = [f"epoch {epoch + 1}/{self.params['epochs']}", f"loss {logs.get('loss', float('nan')):.4f}"]
-        parts.append(f"valid AUC {value:.4f}")
+        parts.append(f"valid {'AUC' if self._sign > 0 else 'loss'} {value:.4f}")
         if "val_gauc_mean" in logs:
             parts.append(f"group AUC {logs['val_gauc_mean']:.4f}")
         parts.append(f"{time.perf_counter() - self._start:.1f} s")
-        if value > self._best:
-            self._best = value
+        if self._sign * value > self._best:
+            self._best = self._sign * value
             parts.append("best so far")
         errors.print("  ".join(parts))

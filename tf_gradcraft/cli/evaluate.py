@@ -33,7 +33,7 @@ def evaluate(
         Path | None, typer.Option(help="The prepared folder, if it is no longer where the run was trained on it.")
     ] = None,
 ) -> None:
-    """Compute a run's AUC and group AUC for each task, exactly, and their means over the tasks.
+    """Compute a run's metrics for each task, and the means of AUC and group AUC, which are computed exactly.
 
     Group AUC is the AUC within each group (most often the user), averaged with the number of rows as weight; groups
     with one class only are left out. Writes RUN/metrics_test.json (or metrics_valid.json). Choose between runs on the

@@ -34,7 +34,7 @@ def open_data(model: Any, folder: Path) -> PreparedData:
 
 
 def evaluate_model(model: Any, data: PreparedData, split: str) -> dict[str, float]:
-    """Returns the metrics of a model on a split: `<task>_auc`, `<task>_gauc`, means and losses."""
+    """Returns the metrics of a model on a split: `<task>_auc`, `<task>_gauc` or others by kind, means and losses."""
     _, valid, test = data.load(BATCH_SIZE, tasks=model.schema.task_names, features=model.schema.feature_names)
     values = model.evaluate({"valid": valid, "test": test}[split], verbose=0, return_dict=True)
     return {name: float(value) for name, value in values.items()}

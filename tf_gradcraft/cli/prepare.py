@@ -80,7 +80,8 @@ def prepare(
             progress=step,
             **{option: value for option, value in chosen.items() if value is not None},
         )
-    results.print(rates_table(f"{out}: rows and label rates", data.rows, data.manifest["label_rates"]))
+    binary = [task.name for task in data.schema.tasks if task.kind == "binary"]
+    results.print(rates_table(f"{out}: rows and label rates", data.rows, data.manifest["label_rates"], binary))
     results.print(
         f"{len(data.schema.features)} features. Next: tf-gradcraft train {out} --out runs/first", soft_wrap=True
     )

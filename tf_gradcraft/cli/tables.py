@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.table import Table
 
 MEAN = "mean"
 
 
-def rates_table(title: str, rows: Mapping[str, int], label_rates: Mapping[str, Mapping[str, float]]) -> Table:
-    """Returns rows and label rates (share of positives in percent) by split."""
+METRICS = {
+    "auc": "AUC",
+    "gauc": "group AUC",
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "ndcg_at_10": "NDCG@10",
+}
+"""Titles of the metrics that tables show, in order."""
+
+
+def rates_table(
+    title: str,
+    rows: Mapping[str, int],
+    label_rates: Mapping[str, Mapping[str, float]],
+    binary: Collection[str] | None = None,
+) -> Table:
+    """Returns rows and label rates by split.
+
+    Args:
+        title: Title of the table.
+        rows: Number of rows by split.
+        label_rates: `{split: {task: mean label}}`.
+        binary: The binary tasks, whose mean is shown as a share in percent; all by default.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for split in rows:
         table.add_column(split, justify="right")
     table.add_row("rows", *(f"{count:,}" for count in rows.values()), end_section=True)
     for task in next(iter(label_rates.values())):
-        table.add_row(task, *(f"{100 * label_rates[split][task]:.2f} %" for split in rows))
+        means = [label_rates[split][task] for split in rows]
+        share = binary is None or task in binary
+        table.add_row(task, *(f"{100 * mean:.2f} %" if share else f"mean {mean:.4g}" for mean in means))
     return table
 
 
@@ -34,15 +60,18 @@ def task_metric(metrics: Mapping[str, float], task: str, name: str) -> float:
 
 
 def metrics_table(title: str, metrics: Mapping[str, float], tasks: Sequence[str]) -> Table:
-    """Returns AUC and group AUC of each task, and their means."""
+    """Returns the metrics that any task has, for each task, and the means of AUC and group AUC."""
+    shown = [name for name in METRICS if any(f"{task}_{name}" in metrics for task in tasks)]
     table = Table(title=title, title_justify="left")
     table.add_column("task")
-    table.add_column("AUC", justify="right")
-    table.add_column("group AUC", justify="right")
+    for name in shown:
+        table.add_column(METRICS[name], justify="right")
     for task in tasks:
-        table.add_row(*_row(metrics, task), end_section=task == tasks[-1])
-    if len(tasks) > 1:
-        table.add_row(*_row(metrics, MEAN), style="bold")
+        table.add_row(*_row(metrics, task, shown), end_section=task == tasks[-1])
+    if "auc_mean" in metrics:
+        # Errors in the units of several labels have no mean.
+        means = [name if name in ("auc", "gauc") else "" for name in shown]
+        table.add_row(*_row(metrics, MEAN, means), style="bold")
     return table
 
 
@@ -56,5 +85,5 @@ def number(value: float, pattern: str = "{:.4f}") -> str:
     return "-" if value != value else pattern.format(value)
 
 
-def _row(metrics: Mapping[str, float], task: str) -> list[str]:
-    return [task, *(number(task_metric(metrics, task, name)) for name in ("auc", "gauc"))]
+def _row(metrics: Mapping[str, float], task: str, names: Sequence[str]) -> list[str]:
+    return [task, *(number(task_metric(metrics, task, name)) for name in names)]

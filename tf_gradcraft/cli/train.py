@@ -85,6 +85,8 @@ def train(
 ) -> None:
     """Train a model on a prepared folder and keep its best epoch, by mean AUC on the valid part.
 
+    The mean is over the binary tasks; where there is none, the loss decides.
+
     Writes the run folder: config.json (all options and versions), history.json (values by epoch), metrics.json (valid
     part, best epoch) and model.keras. The test part is not looked at. The folder appears when training is complete;
     until then, and on any error, what was there stays as it was.

@@ -44,9 +44,16 @@ class Job:
 
     @property
     def monitor(self) -> str:
-        """Name of the value that decides which epoch is kept."""
-        tasks = self.schema.task_names
-        return "val_auc_mean" if len(tasks) > 1 else f"val_{tasks[0]}_auc"
+        """Name of the value that decides which epoch is kept: the mean AUC of the binary tasks; else the loss."""
+        binary = [task.name for task in self.schema.tasks if task.kind == "binary"]
+        if not binary:
+            return "val_loss"
+        return "val_auc_mean" if len(binary) > 1 else f"val_{binary[0]}_auc"
+
+    @property
+    def mode(self) -> str:
+        """Whether `monitor` is best when it is largest, `"max"`, or smallest, `"min"`."""
+        return "min" if self.monitor == "val_loss" else "max"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +93,7 @@ def open_training(config: TrainConfig) -> Job:
     data = PreparedData(config.prepared)
     schema = data.schema.select(tasks=config.tasks)
     balancer.for_tasks(schema.task_names)
-    for task in schema.task_names:
+    for task in (task.name for task in schema.tasks if task.kind == "binary"):
         if (rate := data.manifest["label_rates"]["valid"][task]) in (0, 1):
             raise ValueError(
                 f"{data.folder}: all labels of {task!r} in the valid part are {rate:.0f}, so its AUC is not defined; "
@@ -96,7 +103,7 @@ def open_training(config: TrainConfig) -> Job:
 
 
 def train_model(job: Job) -> Trained:
-    """Trains with LazyAdam until the mean AUC on the valid part stops growing; returns the best epoch's model."""
+    """Trains with LazyAdam until the job's monitor on the valid part gets no better; returns the best epoch's model."""
     config = job.config
     keras.utils.set_random_seed(config.seed)
     train, valid, _ = job.data.load(config.batch_size, seed=config.seed, tasks=job.schema.task_names)
@@ -109,7 +116,7 @@ def train_model(job: Job) -> Trained:
         balance_every=config.balance_every,
     )
     stopping = keras.callbacks.EarlyStopping(
-        monitor=job.monitor, mode="max", patience=config.patience, restore_best_weights=True
+        monitor=job.monitor, mode=job.mode, patience=config.patience, restore_best_weights=True
     )
     start = time.perf_counter()
     fitted = model.fit(
@@ -117,14 +124,14 @@ def train_model(job: Job) -> Trained:
         validation_data=valid,
         epochs=config.epochs,
         verbose=0,
-        callbacks=[stopping, EpochLines(job.monitor)],
+        callbacks=[stopping, EpochLines(job.monitor, job.mode)],
     )
     seconds = time.perf_counter() - start
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     values = history[job.monitor]
     if not any(map(math.isfinite, values)):
         raise ValueError(f"{job.monitor} was not finite in any epoch; look for NaN, or lower --learning-rate")
-    best = int(np.nanargmax(values))
+    best = int((np.nanargmax if job.mode == "max" else np.nanargmin)(values))
     metrics = {name.removeprefix("val_"): of[best] for name, of in history.items() if name.startswith("val_")}
     return Trained(model, history, best + 1, metrics, seconds)
 

@@ -7,6 +7,7 @@ from tf_gradcraft.metrics.calibration import PCOC, pcoc
 from tf_gradcraft.metrics.calibration_error import ECE, EqualMassECE, ece, equal_mass_ece
 from tf_gradcraft.metrics.entropy import LogLoss, NormalisedEntropy, log_loss, normalised_entropy
 from tf_gradcraft.metrics.exact import AUC, GAUC
+from tf_gradcraft.metrics.labelled import Labelled
 from tf_gradcraft.metrics.multi_task_gain import delta_m, relative_improvements
 from tf_gradcraft.metrics.ranking import auc, group_auc
 
@@ -16,6 +17,7 @@ __all__ = [
     "GAUC",
     "PCOC",
     "EqualMassECE",
+    "Labelled",
     "LogLoss",
     "MAPAtK",
     "NDCGAtK",

@@ -49,13 +49,14 @@ def export(
 
     - `serving_default`: the *raw* features, one input each by name, of shape [B] and dtype int64, string or float32;
       tags and histories [B, any], filled up with `""` or the smallest int64. Returns each task's prediction [B, 1] by
-      name.
+      name; of a multi-class task the probabilities [B, C].
     - `serving_examples`: `examples`, serialized `tf.train.Example` protos [B]; features that a proto does not have are
       missing. Returns the same.
     - `rank`: the features of user and context [B] and of the candidates [B, N] (lists have one dimension more),
       optional weights of the tasks. Returns each task's predictions, the combined score and the best candidates, see
       `tf_gradcraft.serving.ranking`.
-      Written if the schema says which features belong to a candidate (`Feature.side`), or `signatures` does.
+      Written if the schema says which features belong to a candidate (`Feature.side`), or `signatures` does, and each
+      task has one score: not with a multi-class task.
 
     Vocabularies, crosses and statistics are looked up inside the graph. A value that training did not know has id 0, as
     in preparation; so has any stand-in for a missing id that the log does not have. A number that is missing (not
@@ -186,7 +187,8 @@ def schema_endpoints(
     if wanted is None or EXAMPLES in wanted:
         endpoints[EXAMPLES] = Endpoint(predict_examples, [example_spec()], warming.examples_inputs(columns, schema))
     has_sides = len({schema.side(name) for name in columns}) == 2
-    settings = (wanted or {}).get(RANK) or (Rank() if wanted is None and has_sides else None)
+    has_scores = all(task.outputs == 1 for task in schema.tasks)
+    settings = (wanted or {}).get(RANK) or (Rank() if wanted is None and has_sides and has_scores else None)
     if settings is not None:
         sided = settings.sided(schema)
         function = rank_function(encoder, served.split(sided), sided, settings)

@@ -51,8 +51,13 @@ class Rank:
         """Returns the schema with the sides that `candidate` names, after checks against its features and tasks.
 
         Raises:
-            ValueError: If a name is not known or taken, or all raw features are on one side.
+            ValueError: If a name is not known or taken, all raw features are on one side, or a task has several scores.
         """
+        if several := [task.name for task in schema.tasks if task.outputs > 1]:
+            raise ValueError(
+                f"the signature rank needs one score a task; {', '.join(several)} has one a class: leave rank out, "
+                "signatures=['serving_examples'], or train without such tasks for it"
+            )
         raw = [feature.name for feature in schema.features if feature.raw]
         for name in self.candidate or ():
             if name not in raw:

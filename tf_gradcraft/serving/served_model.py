@@ -42,8 +42,9 @@ class ServedModel:
 
     def __init__(self, model: SchemaModel, tables: str) -> None:
         self._copy = type(model).from_config(model.get_config())
-        self._copy.set_weights(model.get_weights())
+        # Layer by layer: the model may hold further weights, of its objectives.
         for original, layer in zip(model.layers, self._copy.layers, strict=True):
+            layer.set_weights(original.get_weights())
             if isinstance(layer, FeatureEmbeddings):
                 # The layer looks rows up here from now on. Its own table is no longer used, so it is not exported.
                 layer.look_up = EmbeddingTable(original, tables)  # type: ignore[method-assign]
@@ -52,7 +53,7 @@ class ServedModel:
         self._encoded: tf.Tensor | None = None
 
     def predict(self, features: Columns) -> dict[str, tf.Tensor]:
-        """Maps encoded features [B] to predictions [B, 1] by task."""
+        """Maps encoded features [B] to predictions [B, 1], or [B, C], by task."""
         return self._predict(features)
 
     def split(self, schema: Schema) -> Callable[[Columns, Columns, tf.Tensor], dict[str, tf.Tensor]]:

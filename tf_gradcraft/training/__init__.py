@@ -9,17 +9,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tf_gradcraft.training.losses import TaskCrossentropy
+    from tf_gradcraft.training.losses import ClassCrossentropy, TaskCrossentropy
     from tf_gradcraft.training.model import MultiTaskModel
+    from tf_gradcraft.training.objective import Objective
+    from tf_gradcraft.training.ranking_losses import TaskRanking
+    from tf_gradcraft.training.regression_losses import TaskRegression
     from tf_gradcraft.training.shared_representation import SharedRepresentation
+    from tf_gradcraft.training.watch_time_losses import DurationQuantile, WeightedLogistic
 
 _NAMES = {
+    "ClassCrossentropy": "losses",
+    "DurationQuantile": "watch_time_losses",
     "MultiTaskModel": "model",
+    "Objective": "objective",
     "SharedRepresentation": "shared_representation",
     "TaskCrossentropy": "losses",
+    "TaskRanking": "ranking_losses",
+    "TaskRegression": "regression_losses",
+    "WeightedLogistic": "watch_time_losses",
 }
 
-__all__ = ["MultiTaskModel", "SharedRepresentation", "TaskCrossentropy"]
+__all__ = [
+    "ClassCrossentropy",
+    "DurationQuantile",
+    "MultiTaskModel",
+    "Objective",
+    "SharedRepresentation",
+    "TaskCrossentropy",
+    "TaskRanking",
+    "TaskRegression",
+    "WeightedLogistic",
+]
 
 
 def __getattr__(name: str) -> Any:

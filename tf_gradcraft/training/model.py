@@ -21,6 +21,7 @@ from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
 from tf_gradcraft.training.look_back import look_back, state_before
 from tf_gradcraft.training.method_names import let_keras_find_methods
+from tf_gradcraft.training.objective import Objective, Objectives
 from tf_gradcraft.training.shared_representation import recording_representation
 
 
@@ -83,6 +84,7 @@ class MultiTaskModel(keras.Model):
         balance_over: str = "parameters",
         balance_every: int = 1,
         on_nonfinite: str = "raise",
+        objectives: Mapping[str, Objective] | None = None,
     ) -> None:
         """Configures the model for training: as in Keras, and how to balance.
 
@@ -112,6 +114,8 @@ class MultiTaskModel(keras.Model):
                 task, or `"skip"` the step and count it in `skipped_steps`. Compiled by XLA, where nothing can be
                 raised, such steps are always skipped; `fit` then warns. With a loss-scaling optimizer (mixed float16)
                 the optimizer itself skips them.
+            objectives: `{name: objective}`: further losses that are balanced as tasks are, such as those of
+                `tf_gradcraft.objectives`. Their values are `<name>_loss` in the logs.
 
         Raises:
             ValueError: If a name is not known, or there are fewer than two tasks to balance.
@@ -131,8 +135,10 @@ class MultiTaskModel(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        self._keep_objectives(objectives)
         tasks = self._tasks_of(loss)
         if balancer is not None and tasks is not None:
+            tasks += self._objectives.by_name
             if len(tasks) < 2:
                 raise ValueError(f"balancing needs two or more tasks with a loss, this model has {tasks}")
             balancer.for_tasks(tasks)  # refuses a name that is no task
@@ -175,18 +181,33 @@ class MultiTaskModel(keras.Model):
             training: Whether this is a training step.
 
         Returns:
-            `{task: scalar}` in the order of the model's outputs.
+            `{task: scalar}` in the order of the model's outputs, after them `{objective: scalar}`.
 
         Raises:
             ValueError: If the outputs are not named, or fewer than two tasks have a loss.
         """
-        return compiled_losses(self._compile_loss, y, y_pred, sample_weight)
+        losses = compiled_losses(self._compile_loss, y, y_pred, sample_weight)
+        return losses | self._objectives.losses(x, y, y_pred, sample_weight, self.objective_layers)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> tf.Tensor:
+        """See Keras; the losses of objectives are among those that are added up."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        further = self._objectives.losses(x, y, y_pred, sample_weight, self.objective_layers)
+        return tf.add_n([loss, *further.values()]) if further else loss
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """See Keras; with the trackers of the losses of objectives."""
+        objectives = getattr(self, "_objectives", None)
+        return super().metrics + (list(objectives.trackers.values()) if objectives else [])
 
     def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns labels and weights as losses and metrics are to take them; as they came, unless a subclass overrides.
 
         Args:
-            y: `{task: labels}`.
+            y: `{task: labels}`, of all tasks that the batch has labels of.
             sample_weight: None, one weight a row, or `{task: weights}`.
         """
         return y, sample_weight
@@ -333,6 +354,7 @@ class MultiTaskModel(keras.Model):
                     "balance_over": self._balance_over,
                     "balance_every": self._balance_every,
                     "on_nonfinite": self.on_nonfinite,
+                    "objectives": self._objectives.by_name or None,
                 }
             )
         return config
@@ -350,6 +372,21 @@ class MultiTaskModel(keras.Model):
             with self.distribute_strategy.scope():
                 optimizer.build(self.trainable_variables)
 
+    def _keep_objectives(self, objectives: Mapping[str, Objective] | None) -> None:
+        """Takes in objectives, and the layers that they learn with; those of an earlier `compile` go."""
+        outputs = getattr(self, "_outputs_struct", None) or {}
+        with self.distribute_strategy.scope():
+            self._objectives = Objectives(objectives, tasks=outputs)
+            made = {name: objective.make_layer(outputs) for name, objective in self._objectives.by_name.items()}
+        # Keras locks what a model consists of when it is built.
+        locked = self._tracker.locked
+        self._tracker.unlock()
+        for layer in getattr(self, "objective_layers", {}).values():
+            self._tracker.untrack(layer)
+        self.objective_layers = {name: layer for name, layer in made.items() if layer is not None}
+        if locked:
+            self._tracker.lock()
+
     def _tasks_of(self, loss: Any) -> list[str] | None:
         """Returns the outputs that have a loss, or None if they are not known before the first call."""
         if not isinstance(loss, Mapping):
@@ -359,12 +396,13 @@ class MultiTaskModel(keras.Model):
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
         """Returns inputs, labels and weights; of labels and weights by task those of the model's outputs."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y, sample_weight = self.prepare_labels(y, sample_weight)
         outputs = getattr(self, "output_names", None)
         if outputs and isinstance(y, Mapping) and set(outputs) < set(y):
             y = {task: y[task] for task in outputs}
         if outputs and isinstance(sample_weight, Mapping) and set(outputs) < set(sample_weight):
             sample_weight = {task: sample_weight[task] for task in outputs}
-        return x, *self.prepare_labels(y, sample_weight)
+        return x, y, sample_weight
 
 
 @keras.saving.register_keras_serializable("tf_gradcraft")

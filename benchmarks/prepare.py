@@ -1,8 +1,8 @@
 """Time and memory of preparation: `python benchmarks/prepare.py --rows 1e7 --memory-limit 2GB`.
 
-Writes a log of 40 columns (two keys, time and day, six labels, 22 further categories, eight numbers) as Parquet, a piece
-at a time, and prepares it in a process of its own: 10-core, split by time, historical rates of six keys for all six
-tasks. The log stays where it is (`--folder`), so that a second call measures at once.
+Writes a log of 40 columns (two keys, time and day, six labels, 22 further categories, eight numbers) as Parquet, a
+piece at a time, and prepares it in a process of its own: 10-core, split by time, historical rates of six keys for all
+six tasks. The log stays where it is (`--folder`), so that a second call measures at once.
 """
 
 import argparse

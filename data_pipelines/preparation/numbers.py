@@ -41,24 +41,6 @@ def fill_missing(values: np.ndarray, missing: float) -> np.ndarray:
     return np.where(np.isnan(values), missing, values).astype(np.float32)
 
 
-def fit_moments(values: np.ndarray, transform: str | None) -> tuple[float, float]:
-    """Returns mean and standard deviation of the transformed values; 1 for the deviation of a constant column.
-
-    Args:
-        values: float32 [n], training rows only.
-        transform: `"log1p"` or None, see `Feature`.
-
-    Example:
-        >>> fit_moments(np.array([2.0, 4.0]), None), fit_moments(np.array([5.0, 5.0]), None)
-        ((3.0, 1.0), (5.0, 1.0))
-    """
-    transformed = values.astype(np.float64)
-    transformed = signed_log1p(transformed) if transform == "log1p" else transformed
-    mean, std = float(transformed.mean()), float(transformed.std())
-    # A constant column has a deviation of rounding errors, which must not blow it up.
-    return mean, std if std > 1e-6 * max(1.0, abs(mean)) else 1.0
-
-
 def fit_boundaries(values: np.ndarray, buckets: int) -> tuple[float, ...]:
     """Returns quantiles that cut known values into buckets of about equal size; fewer where many values are equal.
 

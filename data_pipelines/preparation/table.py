@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
@@ -80,19 +81,44 @@ def prepare_table(
     with writer.place() as place, connect(options, place / "spill") as connection:
         frame = read()
         limit(frame, options, place / "spill")
-        frame = in_duckdb(filter_rows(frame, spec, options, progress), connection, place)
-        progress("reading the rows in order of time")
-        staged = stage_rows(frame, spec, RowParts(frame, spec, options), place / "rows.parquet", where)
-        check_no_empty_split(staged.counts, split_hint(staged, options))
-        progress(f"fitting on {staged.counts[0]:,} training rows")
-        rows = nw.from_native(connection.read_parquet(str(staged.path)))
-        fitted = fit(rows, staged, spec, options)
-        users = all_users(rows, spec) if spec.histories else None
-        encoder = RowEncoder(spec, options, fitted, users)
+        staged, encoder = fit_rows(frame, spec, options, connection, place, where, progress)
         progress("writing " + ", ".join(f"{n:,} {name}" for name, n in zip(SPLITS, staged.counts, strict=True)))
         label_rates = write_parts(place / "data", encoder.encode(staged), staged.counts, spec.task_names)
         counts = dict(zip(SPLITS, staged.counts.tolist(), strict=True))
         return writer.finish(place / "data", encoder.schema(), counts, label_rates)
+
+
+def fit_rows(
+    frame: nw.LazyFrame,
+    spec: TableSpec,
+    options: Options,
+    connection: duckdb.DuckDBPyConnection,
+    place: Path,
+    where: str,
+    progress: Progress,
+) -> tuple[StagedRows, RowEncoder]:
+    """Filters, sorts, splits and stages the rows of a log, and fits what their encoding needs.
+
+    Args:
+        frame: The log, a lazy frame of any engine.
+        spec: What the columns are.
+        options: The choices of the preparation.
+        connection: The database that counts, and takes the rows of other engines.
+        place: Folder for what is written on the way.
+        where: What the log is, for errors.
+        progress: Called with a short text before each step.
+
+    Returns:
+        The rows in order of time, and what encodes them.
+    """
+    frame = in_duckdb(filter_rows(frame, spec, options, progress), connection, place)
+    progress("reading the rows in order of time")
+    staged = stage_rows(frame, spec, RowParts(frame, spec, options), place / "rows.parquet", where)
+    check_no_empty_split(staged.counts, split_hint(staged, options))
+    progress(f"fitting on {staged.counts[0]:,} training rows")
+    rows = nw.from_native(connection.read_parquet(str(staged.path)))
+    fitted = fit(rows, staged, spec, options)
+    return staged, RowEncoder(spec, options, fitted, all_users(rows, spec) if spec.histories else None)
 
 
 def filter_rows(frame: nw.LazyFrame, spec: TableSpec, options: Options, progress: Progress) -> nw.LazyFrame:

@@ -29,11 +29,11 @@ DAYS = 14
 def write_log(path: Path, rows: int, piece: int = 500_000) -> None:
     """Writes the log; at most a piece of it is in memory."""
     random, writer = np.random.default_rng(0), None
-    users, items = max(2, rows // 60), max(2, rows // 150)
+    users, items = max(2, rows // 40), max(2, rows // 120)
     for start in range(0, rows, piece):
         n = min(piece, rows - start)
-        user = np.minimum((users * random.random(n) ** 1.7).astype(np.int64), users - 1)
-        item = np.minimum((items * random.random(n) ** 1.7).astype(np.int64), items - 1)
+        user = np.minimum((users * random.random(n) ** 2.5).astype(np.int64), users - 1)
+        item = np.minimum((items * random.random(n) ** 2.5).astype(np.int64), items - 1)
         seconds = random.integers(0, DAYS * 86_400, n)
         columns = {"user_id": user * 7 + 1, "item_id": item * 3 + 2, "time": seconds, "day": seconds // 86_400 + 1}
         columns |= {name: (random.random(n) < rate).astype(np.int64) for name, rate in TASKS.items()}
@@ -54,13 +54,9 @@ def write_log(path: Path, rows: int, piece: int = 500_000) -> None:
         writer.close()
 
 
-def prepare_log(path: Path, out: Path, memory_limit: str, threads: int) -> None:
+def prepare_log(path: Path, out: Path, memory_limit: str, threads: int, duplicates: str) -> None:
     """Prepares the log and prints what it took as one line of JSON."""
-    import duckdb
-    import narwhals as nw
-
-    from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec
-    from tf_gradcraft.data_pipelines.preparation.table import prepare_table
+    from tf_gradcraft.data_pipelines import Options, TableSpec, prepare
 
     spec = TableSpec(
         user="user_id",
@@ -88,17 +84,7 @@ def prepare_log(path: Path, out: Path, memory_limit: str, threads: int) -> None:
         steps.append([text])
         last = now
 
-    with duckdb.connect() as connection:
-        data = prepare_table(
-            lambda: nw.from_native(connection.read_parquet(str(path))),
-            spec,
-            options,
-            out,
-            dataset="benchmark",
-            inputs=[path],
-            arguments={},
-            progress=progress,
-        )
+    data = prepare(path, spec, out, duplicates=duplicates, options=options, progress=progress)
     steps[-1].append(round(time.perf_counter() - last, 1))
     found = {
         "seconds": round(time.perf_counter() - start, 1),
@@ -115,6 +101,7 @@ def main() -> None:
     parser.add_argument("--rows", type=lambda text: int(float(text)), default=10_000_000)
     parser.add_argument("--memory-limit", default="4GB", help="of DuckDB")
     parser.add_argument("--threads", type=int, default=2, help="of DuckDB")
+    parser.add_argument("--duplicates", choices=("keep", "drop"), default="keep")
     parser.add_argument("--folder", type=Path, default=Path("build/prepare"))
     parser.add_argument("--only", choices=("write", "prepare"), help="one step, in this process")
     arguments = parser.parse_args()
@@ -125,7 +112,7 @@ def main() -> None:
         write_log(log, arguments.rows)
     elif arguments.only == "prepare":
         shutil.rmtree(out, ignore_errors=True)
-        prepare_log(log, out, arguments.memory_limit, arguments.threads)
+        prepare_log(log, out, arguments.memory_limit, arguments.threads, arguments.duplicates)
     else:
         # Each step gets a process of its own: the peak is that of the preparation alone.
         for step in ("write", "prepare") if not log.exists() else ("prepare",):

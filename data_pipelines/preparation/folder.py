@@ -124,10 +124,18 @@ def differences(theirs: Any, mine: Any) -> str:
     Example:
         >>> differences({"seed": 0, "split": "date"}, {"seed": 1, "split": "date"})
         'seed is 0 there, 1 here'
+        >>> differences({"spec": {"item": "a"}}, {"spec": {"item": "b"}})
+        "spec: item is 'a' there, 'b' here"
     """
     if not (isinstance(theirs, dict) and isinstance(mine, dict)):
         return f"{theirs!r} there, {mine!r} here"
     names = [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]
     if any(isinstance({**theirs, **mine}[name], dict) and "sha256" in {**theirs, **mine}[name] for name in names):
         return ", ".join(names)
-    return ", ".join(f"{name} is {theirs.get(name)!r} there, {mine.get(name)!r} here" for name in names)
+    both = {name: (theirs.get(name), mine.get(name)) for name in names}
+    return ", ".join(
+        f"{name}: {differences(*values)}"
+        if all(isinstance(value, dict) for value in values)
+        else f"{name} is {values[0]!r} there, {values[1]!r} here"
+        for name, values in both.items()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -80,7 +81,11 @@ def prepare(
         raise ValueError(f"duplicates is 'drop' or 'keep', got {duplicates!r}")
     options = options or Options(**choices)
     labels = dict(labels or {})
-    arguments = {"labels": {name: str(label) for name, label in labels.items()}, "duplicates": duplicates}
+    arguments = {
+        "spec": dataclasses.asdict(spec),
+        "labels": {name: str(label) for name, label in labels.items()},
+        "duplicates": duplicates,
+    }
 
     def finish(frame: nw.LazyFrame) -> nw.LazyFrame:
         frame = drop_duplicates(frame) if duplicates == "drop" else frame
@@ -102,7 +107,8 @@ def prepare(
             if frame.implementation.is_duckdb() or frame.implementation.is_spark_like():
                 fingerprints[FRAME] = {"id": uuid.uuid4().hex}
             else:
-                table = frame.collect(backend="pyarrow").to_arrow()
+                # Without the index of a pandas frame, which would tell equal rows apart.
+                table = frame.collect(backend="pyarrow").to_arrow().select(frame.collect_schema().names())
                 fingerprints[FRAME] = fingerprint(table)
                 frame = nw.from_native(connection.from_arrow(table))
 

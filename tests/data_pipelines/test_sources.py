@@ -1,5 +1,6 @@
 """Any log to a prepared folder: files and frames give equal rows, equal inputs are recognised."""
 
+import dataclasses
 import gzip
 import sys
 
@@ -104,7 +105,9 @@ def test_equal_frames_have_nothing_to_do_and_others_are_refused(tmp_path):
     changed.loc[5, "stars"] += 1
     with pytest.raises(ValueError, match="other inputs: frame; pass overwrite=True"):
         prepare(changed, SPEC, tmp_path / "out", labels=LABELS)
-    with pytest.raises(ValueError, match="other arguments: labels"):
+    with pytest.raises(ValueError, match="other arguments: spec: statistic_keys is "):
+        prepare(log(), dataclasses.replace(SPEC, statistic_keys=()), tmp_path / "out", labels=LABELS)
+    with pytest.raises(ValueError, match="other arguments: labels: liked is "):
         prepare(log(), SPEC, tmp_path / "out", labels=LABELS | {"liked": at_least("stars", 5)})
 
 

@@ -158,7 +158,7 @@ def test_tasks_of_other_kinds_have_labels_but_no_rates():
 
 
 def test_rows_that_tie_are_in_one_order():
-    frame = rich_log().assign(time=0, user=1)
+    frame = rich_log().assign(time=0)
     _, columns, _ = encode(frame, Options(smoothing=3.0))
     _, other, _ = encode(frame.sample(frac=1, random_state=3), Options(smoothing=3.0))
     for name, values in columns.items():
@@ -168,7 +168,7 @@ def test_rows_that_tie_are_in_one_order():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hashed": {"user": 9}, "statistic_keys": ("user",)}, "statistic key='user' is not known"),
+        ({"hashed": {"user": 9}, "crosses": (), "statistic_keys": ("user",)}, "statistic key='user' is not known"),
         ({"buckets": {"price": 4}}, "buckets of 'price': needs 2 or more and no transform"),
         ({"buckets": {"agee": 4}}, "feature with buckets='agee' is not known; did you mean 'age'"),
         ({"histories": {"h": History(length=2, of="itm")}}, "feature of a history='itm' is not known"),

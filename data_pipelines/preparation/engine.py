@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import narwhals as nw
+import pyarrow as pa
 
 from tf_gradcraft.data_pipelines.preparation.options import Options
 
@@ -78,3 +79,16 @@ def in_duckdb(frame: nw.LazyFrame, connection: duckdb.DuckDBPyConnection, folder
         frame.to_native().write.parquet(str(target))
         return nw.from_native(connection.read_parquet(str(target / "*.parquet")))
     return nw.from_native(connection.from_arrow(frame.collect(backend="pyarrow").to_arrow()))
+
+
+def record_batches(frame: nw.LazyFrame, rows: int) -> pa.RecordBatchReader:
+    """Evaluates a frame of DuckDB and returns its rows in batches, as they come.
+
+    Example:
+        >>> [len(batch) for batch in record_batches(nw.from_native(duckdb.sql("SELECT unnest([1, 2]) AS user")), 10)]
+        [2]
+    """
+    relation = frame.to_native()
+    # The name of before DuckDB 1.5.
+    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    return reader(rows)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tf_gradcraft.data_pipelines.checks import check_labels, check_weights, refuse_rows
 from tf_gradcraft.data_pipelines.preparation.columns import as_floats, typed_table
+from tf_gradcraft.data_pipelines.preparation.engine import record_batches
 from tf_gradcraft.data_pipelines.preparation.ordering import in_full_order
 from tf_gradcraft.data_pipelines.preparation.parts import SPLIT, RowParts
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS
@@ -60,11 +61,11 @@ def stage_rows(frame: nw.LazyFrame, spec: TableSpec, parts: RowParts, path: Path
     Raises:
         ValueError: If a label, weight, key or number is not what it should be; the message names column and row.
     """
-    ordered = frame.select(*spec.columns).sort(*spec.sort_keys, nulls_last=True).to_native()
+    ordered = frame.select(*spec.columns).sort(*spec.sort_keys, nulls_last=True)
     counts, dates = np.zeros(len(SPLITS), np.int64), []
     writer, offset = None, 0
     try:
-        for table in in_full_order(ordered.to_arrow_reader(BATCH_ROWS), spec.sort_keys):
+        for table in in_full_order(record_batches(ordered, BATCH_ROWS), spec.sort_keys):
             place = where if not offset else f"{where}, after the first {offset:,}"
             checked = check_rows(typed_table(table, spec, place), spec, place)
             checked = parts.add(checked)

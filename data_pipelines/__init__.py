@@ -8,15 +8,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_gradcraft.data_pipelines import datasets
     from tf_gradcraft.data_pipelines.feature import Feature
+    from tf_gradcraft.data_pipelines.preparation.options import Options
+    from tf_gradcraft.data_pipelines.preparation.sources import prepare
+    from tf_gradcraft.data_pipelines.preparation.table_spec import History, TableSpec, Tags
     from tf_gradcraft.data_pipelines.prepared import PreparedData
     from tf_gradcraft.data_pipelines.schema import Schema
     from tf_gradcraft.data_pipelines.task import Task
     from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 
-__all__ = ["Feature", "PreparedData", "Schema", "Task", "Vocabulary", "datasets"]
+__all__ = [
+    "Feature",
+    "History",
+    "Options",
+    "PreparedData",
+    "Schema",
+    "TableSpec",
+    "Tags",
+    "Task",
+    "Vocabulary",
+    "datasets",
+    "prepare",
+]
 
 _MODULES = {"Feature": "feature", "Schema": "schema", "Task": "task"}
 _MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared"}
+_MODULES |= {"Options": "preparation.options", "prepare": "preparation.sources"}
+_MODULES |= dict.fromkeys(("History", "TableSpec", "Tags"), "preparation.table_spec")
 
 
 def __getattr__(name: str) -> Any:

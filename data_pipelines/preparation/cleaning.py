@@ -50,7 +50,8 @@ def join_features(frame: nw.LazyFrame, features: nw.LazyFrame, key: str, where: 
 def materialise(frame: nw.LazyFrame) -> nw.LazyFrame:
     """Evaluates a lazy frame once, so that what is built on it does not evaluate it again.
 
-    A DuckDB relation becomes a table in its own connection, which may spill to disk; other frames are collected.
+    A DuckDB relation becomes a table in its own connection, which may spill to disk; a Spark frame is checkpointed on
+    its workers; other frames are collected.
 
     Example:
         >>> relation = duckdb.connect().sql("select 1 as user_id")
@@ -62,4 +63,6 @@ def materialise(frame: nw.LazyFrame) -> nw.LazyFrame:
         name = f"materialised_{uuid.uuid4().hex}"
         native.create(name)
         return nw.from_native(native.query("unused_view", f"SELECT * FROM {name}"))
+    if frame.implementation.is_spark_like():
+        return nw.from_native(native.localCheckpoint())
     return frame.collect().lazy()

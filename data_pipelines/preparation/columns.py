@@ -47,13 +47,43 @@ def as_floats(column: pa.ChunkedArray) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy()
 
 
-def group_codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Returns one int64 for each raw value: integers as they are, strings by their rank among all values.
+def hashed_column(column: pa.ChunkedArray, size: int) -> np.ndarray:
+    """Returns the ids of a raw column of an open vocabulary, see `tf_gradcraft.data_pipelines.hashing`.
+
+    Args:
+        column: Raw values [n], int64 or string; missing ones are allowed.
+        size: Number of ids.
+
+    Returns:
+        int32 [n]; 0 where missing.
 
     Example:
-        >>> group_codes(pa.chunked_array([["b", "a", "b"]])).tolist()
-        [1, 0, 1]
+        >>> hashed_column(pa.chunked_array([["cat", None, "dog"]]), 100).tolist()
+        [66, 0, 87]
     """
-    if pa.types.is_integer(column.type):
-        return column.fill_null(-1).to_numpy().astype(np.int64)
-    return np.unique(np.array(column.fill_null("").to_pylist(), dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+    import tensorflow as tf
+
+    from tf_gradcraft.data_pipelines.hashing import MISSING, hashed_ids
+
+    dtype = "int64" if pa.types.is_integer(column.type) else "string"
+    coded = column.fill_null(MISSING[dtype]).combine_chunks().dictionary_encode()
+    values = coded.dictionary.to_numpy(zero_copy_only=False)
+    ids = hashed_ids(tf.constant(values.tolist(), tf.string if dtype == "string" else tf.int64), size).numpy()
+    return ids[coded.indices.to_numpy()]
+
+
+def as_arrow(columns: dict[str, np.ndarray]) -> pa.Table:
+    """Returns columns as an Arrow table; arrays [n, length] become fixed-size lists.
+
+    Example:
+        >>> as_arrow({"id": np.array([1, 2]), "tags": np.array([[1, 2], [3, -1]])})["tags"].to_pylist()
+        [[1, 2], [3, -1]]
+    """
+    return pa.table(
+        {
+            name: pa.array(values)
+            if values.ndim == 1
+            else pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+            for name, values in columns.items()
+        }
+    )

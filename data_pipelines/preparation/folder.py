@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tf_gradcraft.data_pipelines.manifest import MANIFEST_FILE, describe_file, library_version, read_manifest
-from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS
+from tf_gradcraft.data_pipelines.preparation.leftovers import beside, remove_leftovers
 from tf_gradcraft.data_pipelines.prepared import PreparedData
 from tf_gradcraft.data_pipelines.schema import Schema
-
-ROWS_PER_SHARD = 1_000_000
 
 
 class FolderWriter:
@@ -30,13 +26,20 @@ class FolderWriter:
         inputs: The files it is made from.
         arguments: What it is made with (plain JSON types).
         overwrite: Whether a prepared folder of another making may be replaced.
+        fingerprints: What stands for inputs that are no files, by name.
 
     Raises:
         FileNotFoundError: If an input file does not exist.
     """
 
     def __init__(
-        self, folder: str | Path, dataset: str, inputs: list[Path], arguments: dict[str, Any], overwrite: bool
+        self,
+        folder: str | Path,
+        dataset: str,
+        inputs: list[Path],
+        arguments: dict[str, Any],
+        overwrite: bool,
+        fingerprints: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.overwrite = overwrite
@@ -44,7 +47,7 @@ class FolderWriter:
             "dataset": dataset,
             "library_version": library_version(),
             "arguments": arguments,
-            "inputs": {path.name: describe_file(path) for path in inputs},
+            "inputs": {**{path.name: describe_file(path) for path in inputs}, **(fingerprints or {})},
         }
         self.origin = json.loads(json.dumps(origin))
 
@@ -54,6 +57,7 @@ class FolderWriter:
         Raises:
             ValueError: If the folder holds something else that must not be replaced, or is damaged.
         """
+        remove_leftovers(self.folder)
         if not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir())):
             return None
         if not (self.folder / MANIFEST_FILE).is_file():
@@ -73,47 +77,29 @@ class FolderWriter:
                 )
         return PreparedData(self.folder)
 
-    def write(self, schema: Schema, columns: dict[str, np.ndarray], split: np.ndarray) -> PreparedData:
-        """Writes schema, vocabularies, shards and manifest, moves the folder into place and opens it."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.folder.parent / f".{self.folder.name}.{uuid.uuid4().hex[:8]}.partial"
-        try:
-            beside.mkdir()
-            schema.save(beside)
-            rows, label_rates = {}, {}
-            for part, name in enumerate(SPLITS):
-                at = np.flatnonzero(split == part)
-                write_shards(beside / name, columns, at)
-                rows[name] = len(at)
-                label_rates[name] = {
-                    task: float(columns[task][at].mean(dtype=np.float64)) for task in schema.task_names
-                }
-            files = sorted(path for path in beside.rglob("*") if path.is_file())
-            outputs = {path.relative_to(beside).as_posix(): describe_file(path) for path in files}
-            manifest = {**self.origin, "rows": rows, "label_rates": label_rates, "outputs": outputs}
-            # Last: a folder without a manifest does not load.
-            (beside / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-            move_into_place(beside, self.folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Path]:
+        """Makes a folder beside the prepared one for all that is written on the way; it is removed in the end."""
+        with beside(self.folder) as place:
+            yield place
+
+    def finish(self, data: Path, schema: Schema, rows: dict[str, int], label_rates: dict) -> PreparedData:
+        """Adds schema, vocabularies and manifest to the shards, moves the folder into place and opens it.
+
+        Args:
+            data: The folder with the shards, in `place`.
+            schema: What they hold.
+            rows: Number of rows by part.
+            label_rates: Mean label by part and task.
+        """
+        schema.save(data)
+        files = sorted(path for path in data.rglob("*") if path.is_file())
+        outputs = {path.relative_to(data).as_posix(): describe_file(path) for path in files}
+        manifest = {**self.origin, "rows": rows, "label_rates": label_rates, "outputs": outputs}
+        # Last: a folder without a manifest does not load.
+        (data / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        move_into_place(data, self.folder)
         return PreparedData(self.folder)
-
-
-def write_shards(folder: Path, columns: dict[str, np.ndarray], at: np.ndarray, limit: int = ROWS_PER_SHARD) -> None:
-    """Writes rows of columns as Parquet files of even size.
-
-    Args:
-        folder: Where `part-00000.parquet` and so on go.
-        columns: Columns by name.
-        at: Indices of the rows to write, in order.
-        limit: Most rows a file.
-    """
-    folder.mkdir()
-    integers = [name for name, values in columns.items() if values.dtype.kind == "i"]
-    for number, rows in enumerate(np.array_split(at, max(1, -(-len(at) // limit)))):
-        table = pa.table({name: values[rows] for name, values in columns.items()})
-        # Dictionaries pay for repeated integers only.
-        pq.write_table(table, folder / f"part-{number:05d}.parquet", compression="zstd", use_dictionary=integers)
 
 
 def move_into_place(beside: Path, folder: Path) -> None:
@@ -138,10 +124,18 @@ def differences(theirs: Any, mine: Any) -> str:
     Example:
         >>> differences({"seed": 0, "split": "date"}, {"seed": 1, "split": "date"})
         'seed is 0 there, 1 here'
+        >>> differences({"spec": {"item": "a"}}, {"spec": {"item": "b"}})
+        "spec: item is 'a' there, 'b' here"
     """
     if not (isinstance(theirs, dict) and isinstance(mine, dict)):
         return f"{theirs!r} there, {mine!r} here"
     names = [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]
     if any(isinstance({**theirs, **mine}[name], dict) and "sha256" in {**theirs, **mine}[name] for name in names):
         return ", ".join(names)
-    return ", ".join(f"{name} is {theirs.get(name)!r} there, {mine.get(name)!r} here" for name in names)
+    both = {name: (theirs.get(name), mine.get(name)) for name in names}
+    return ", ".join(
+        f"{name}: {differences(*values)}"
+        if all(isinstance(value, dict) for value in values)
+        else f"{name} is {values[0]!r} there, {values[1]!r} here"
+        for name, values in both.items()
+    )

@@ -1,13 +1,19 @@
-"""What can be chosen about a preparation, whatever the data set, and what a data set says of its table."""
+"""What can be chosen about a preparation, whatever the data set."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLIT_WAYS
+from tf_gradcraft.data_pipelines.preparation.table_spec import TableSpec
 from tf_gradcraft.suggestions import unknown_name
+
+__all__ = ["RATE_WAYS", "Options", "TableSpec", "check_tasks"]
+
+RATE_WAYS = ("out_of_fold", "before")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,14 +21,22 @@ class Options:
     """The choices of one preparation.
 
     Args:
-        split: `"random"` (8:1:1) or `"date"`.
+        split: `"random"` (8:1:1 of the rows), `"date"` (by time), `"user"` (8:1:1 of the users: all rows of a user fall
+            into one part) or `"leave_one_out"` (of each user with three rows or more the last one is for test, the one
+            before for valid).
         k_core: Keeps only users and items with at least so many rows, iterated until stable; 0 keeps all.
         valid_from: First date of the valid part (split by date).
         test_from: First date of the test part (split by date).
-        seed: Seed of the random split and of the folds.
+        seed: Seed of the random splits and of the folds.
         min_count: Values in fewer training rows become unknown (id 0).
         folds: Number of folds for the rates of the training rows.
         smoothing: Number of rows that the prior counts for in a rate: one number, or one for each task.
+        rates: Which training rows a training row's historical rates and counts come from: `"out_of_fold"` (those of
+            other folds) or `"before"` (those strictly before the row's time).
+        memory_limit: What DuckDB may take of the memory, such as `"2GB"`; it spills to disk beyond. Like the next two
+            it does not change the result, and is not in the manifest.
+        threads: Number of DuckDB's threads; all cores by default.
+        temp_directory: Where DuckDB spills to; beside the prepared folder by default.
 
     Raises:
         ValueError: If a choice makes no sense.
@@ -30,7 +44,7 @@ class Options:
     Example:
         >>> Options(split="data")
         Traceback (most recent call last):
-        ValueError: split='data' is not known; did you mean 'date'? Known: random, date
+        ValueError: split='data' is not known; did you mean 'date'? Known: random, date, user, leave_one_out
     """
 
     split: str = "random"
@@ -41,6 +55,10 @@ class Options:
     min_count: int = 1
     folds: int = 5
     smoothing: float | Mapping[str, float] = 10.0
+    rates: str = "out_of_fold"
+    memory_limit: str = "4GB"
+    threads: int | None = None
+    temp_directory: str | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_WAYS:
@@ -53,6 +71,12 @@ class Options:
             raise ValueError(f"min_count must be at least 1, got {self.min_count}")
         if self.folds < 2:
             raise ValueError(f"folds must be at least 2 (a row must not see its own label), got {self.folds}")
+        if self.rates not in RATE_WAYS:
+            raise ValueError(unknown_name("rates", self.rates, RATE_WAYS))
+        if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory_limit):
+            raise ValueError(f"memory_limit is a size such as '2GB', got {self.memory_limit!r}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {self.threads}")
         for value in self.smoothing.values() if isinstance(self.smoothing, Mapping) else [self.smoothing]:
             if not value > 0:
                 raise ValueError(f"smoothing must be positive, got {value}")
@@ -70,77 +94,13 @@ class Options:
         return float(self.smoothing[task])
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the choices as plain JSON types; dates only when they matter."""
+        """Returns the choices that matter to the result as plain JSON types."""
         config = dataclasses.asdict(self)
+        for name in ("memory_limit", "threads", "temp_directory"):
+            del config[name]
         if self.split != "date":
             del config["valid_from"], config["test_from"]
         return config
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """What the columns of a cleaned and joined log are. A new data set is one of these and a reading function.
-
-    Args:
-        user: Integer or string column of the user.
-        item: Integer or string column of the item.
-        time: Integer column that orders the rows.
-        tasks: Binary tasks; each is a column of labels in {0, 1} of that name.
-        categorical: For each categorical feature its raw dtype, `"int64"` or `"string"`.
-        numeric: For each numeric feature its transform, `"log1p"` or None.
-        date: Integer column that the split by date looks at; `time` by default.
-        group: Column whose raw values group the rows for group AUC; the user by default.
-        crosses: Pairs (or longer tuples) of categorical features that also become one feature each, named
-            `a_x_b`.
-        statistic_keys: Categorical features (crosses too) that get historical rates of every task and a count, named
-            `<key>_<task>_rate` (the log-odds of the smoothed rate, see `KeyStatistics`) and `<key>_count`.
-        masks: For each task whose label is not known on all rows the column with the weight (0 = not labelled).
-        candidate: Features that describe the item, besides the item itself: when candidates are ranked they come with
-            each candidate, all others once a request (`Feature.side`).
-
-    Raises:
-        ValueError: If `candidate` names what is no raw feature.
-
-    Example:
-        >>> spec = TableSpec(user="u", item="i", time="t", tasks=("click",), categorical={"u": "int64", "i": "int64"},
-        ...                  crosses=(("u", "i"),))
-        >>> spec.cross_names, spec.columns
-        ({'u_x_i': ('u', 'i')}, ('t', 'u', 'i', 'click'))
-    """
-
-    user: str
-    item: str
-    time: str
-    tasks: tuple[str, ...]
-    categorical: Mapping[str, str]
-    numeric: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
-    date: str | None = None
-    group: str | None = None
-    crosses: tuple[tuple[str, ...], ...] = ()
-    statistic_keys: tuple[str, ...] = ()
-    masks: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    candidate: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in self.candidate:
-            if name not in (*self.categorical, *self.numeric):
-                raise ValueError(unknown_name("candidate feature", name, (*self.categorical, *self.numeric)))
-
-    def side(self, name: str) -> str:
-        """Returns what a raw feature is a property of when candidates are ranked, see `Feature.side`."""
-        return "candidate" if name == self.item or name in self.candidate else "request"
-
-    @property
-    def cross_names(self) -> dict[str, tuple[str, ...]]:
-        """Name of each cross and what it crosses."""
-        return {"_x_".join(parts): tuple(parts) for parts in self.crosses}
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that the table must have."""
-        names = [self.time, self.user, self.item, self.date, self.group]
-        names += [*self.categorical, *self.numeric, *self.tasks, *self.masks.values()]
-        return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def check_tasks(tasks: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:

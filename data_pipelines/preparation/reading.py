@@ -96,7 +96,8 @@ class reading_errors:  # noqa: N801 - reads as a statement: `with reading_errors
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Re-raises reading errors in words of ours."""
-        if not isinstance(error, duckdb.Error) or "CSV Error" not in str(error):
+        # An error that shows up while batches are read comes from Arrow, not from DuckDB.
+        if not isinstance(error, Exception) or "CSV Error" not in str(error):
             return
         text = str(error)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 SPLITS = ("train", "valid", "test")
 TRAIN, VALID, TEST = range(3)
-SPLIT_WAYS = ("random", "date")
+SPLIT_WAYS = ("random", "date", "user", "leave_one_out")
 
 
 def random_split(uniform: np.ndarray) -> np.ndarray:
@@ -48,22 +48,38 @@ def date_split(dates: np.ndarray, valid_from: int, test_from: int) -> np.ndarray
     return np.digitize(dates, [valid_from, test_from]).astype(np.int8)
 
 
-def check_no_empty_split(split: np.ndarray, hint: str) -> None:
+def leave_one_out_split(from_end: np.ndarray, rows_of_user: np.ndarray) -> np.ndarray:
+    """Splits off each user's last row for test and the one before for valid.
+
+    Args:
+        from_end: Number of later rows of the same user [n].
+        rows_of_user: Number of rows of the row's user [n]; users with fewer than three are all in train.
+
+    Returns:
+        int8 [n]: 0 train, 1 valid, 2 test.
+
+    Example:
+        >>> leave_one_out_split(np.array([2, 1, 0, 0]), np.array([3, 3, 3, 1])).tolist()
+        [0, 1, 2, 0]
+    """
+    return np.where(rows_of_user < 3, TRAIN, np.choose(np.minimum(from_end, 2), [TEST, VALID, TRAIN])).astype(np.int8)
+
+
+def check_no_empty_split(counts: np.ndarray, hint: str) -> None:
     """Refuses a split with an empty part.
 
     Args:
-        split: int8 [n] as the functions above return it.
+        counts: Number of rows in train, valid and test.
         hint: What the reader may do about it.
 
     Raises:
         ValueError: If no row is in train, valid or test.
 
     Example:
-        >>> check_no_empty_split(np.array([0, 1], np.int8), "take more days")
+        >>> check_no_empty_split(np.array([1, 1, 0]), "take more days")
         Traceback (most recent call last):
         ValueError: the split leaves no row in: test (rows: train 1, valid 1, test 0); take more days
     """
-    counts = np.bincount(split, minlength=len(SPLITS))
     if empty := [name for name, count in zip(SPLITS, counts, strict=True) if not count]:
         rows = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
         raise ValueError(f"the split leaves no row in: {', '.join(empty)} (rows: {rows}); {hint}")

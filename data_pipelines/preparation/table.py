@@ -2,196 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from tf_gradcraft.data_pipelines.checks import check_labels, check_weights, refuse_rows
-from tf_gradcraft.data_pipelines.preparation.columns import as_floats, group_codes, typed_table
+from tf_gradcraft.data_pipelines.preparation.columns import as_arrow
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
+from tf_gradcraft.data_pipelines.preparation.encoding import Columns, RowEncoder
+from tf_gradcraft.data_pipelines.preparation.engine import connect, in_duckdb, limit
+from tf_gradcraft.data_pipelines.preparation.fitting import fit
 from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
-from tf_gradcraft.data_pipelines.preparation.hashing import row_uniform
-from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_missing, fit_moments
-from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec, check_tasks
-from tf_gradcraft.data_pipelines.preparation.splitting import (
-    SPLITS,
-    TRAIN,
-    check_no_empty_split,
-    date_split,
-    random_split,
-)
-from tf_gradcraft.data_pipelines.preparation.statistics import KeyStatistics
-from tf_gradcraft.data_pipelines.preparation.vocabularies import encode_column, fit_vocabulary
+from tf_gradcraft.data_pipelines.preparation.options import Options, check_tasks
+from tf_gradcraft.data_pipelines.preparation.parts import RowParts
+from tf_gradcraft.data_pipelines.preparation.shards import ShardWriter
+from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS, check_no_empty_split
+from tf_gradcraft.data_pipelines.preparation.staging import StagedRows, stage_rows
+from tf_gradcraft.data_pipelines.preparation.table_spec import TableSpec
+from tf_gradcraft.data_pipelines.preparation.vocabularies import ColumnEncoder, column_values
 from tf_gradcraft.data_pipelines.prepared import PreparedData
-from tf_gradcraft.data_pipelines.schema import GROUP, Feature, Schema, Task
-from tf_gradcraft.data_pipelines.vocabulary import Vocabulary, cross_codes
 
 Progress = Callable[[str], None]
-Columns = dict[str, np.ndarray]
-
-SPLIT_STREAM, FOLD_STREAM = 0, 1
-REPAIR = "repair the input and prepare again"
-
-
-class TableEncoder:
-    """Turns a table into integer ids, numbers and labels, and the schema that describes them.
-
-    Everything that is fitted (vocabularies, medians, moments, rates) sees the training rows only.
-
-    Args:
-        spec: What the columns are.
-        options: The choices of the preparation.
-
-    Example:
-        >>> spec = TableSpec(user="u", item="i", time="t", tasks=("click",), categorical={"u": "int64", "i": "string"})
-        >>> rows = 100
-        >>> table = pa.table({"u": [1, 2] * 50, "i": ["a", "b"] * 50, "t": range(rows), "click": [0, 1] * 50})
-        >>> schema, columns, split = TableEncoder(spec, Options()).encode(table, "log")
-        >>> schema.feature_names, columns["u"].dtype, len(split)
-        (('u', 'i'), dtype('int32'), 100)
-    """
-
-    def __init__(self, spec: TableSpec, options: Options) -> None:
-        self.spec = spec
-        self.options = options
-
-    def encode(self, table: pa.Table, where: str) -> tuple[Schema, Columns, np.ndarray]:
-        """Encodes a table.
-
-        Args:
-            table: The rows, in the order that they shall have in the prepared folder.
-            where: What the table is, for errors.
-
-        Returns:
-            The schema (with vocabularies), the columns of all rows by name, and the split of each row (int8 [n]:
-            0 train, 1 valid, 2 test).
-
-        Raises:
-            ValueError: If a label is not 0 or 1, a key is missing, or a part of the split is empty.
-        """
-        spec = self.spec
-        columns: Columns = {}
-        table = typed_table(table, spec, where)
-        for task in spec.tasks:
-            columns |= self._labels(table, task, where)
-        split, folds = self._split(table, where)
-        train = split == TRAIN
-        features: list[Feature] = []
-        vocabularies: dict[str, Vocabulary] = {}
-        train_frame = nw.from_native(table.filter(pa.array(train)), eager_only=True)
-        for name, dtype in spec.categorical.items():
-            vocabularies[name] = fit_vocabulary(train_frame, name, self.options.min_count)
-            columns[name] = encode_column(vocabularies[name], table[name])
-            size, side = vocabularies[name].size, spec.side(name)
-            features.append(Feature(name=name, kind="categorical", dtype=dtype, size=size, side=side))
-        for name, parts in spec.cross_names.items():
-            codes = cross_codes([columns[part] for part in parts], [vocabularies[part].size for part in parts])
-            codes_of_train = nw.from_native(pa.table({name: codes[train]}), eager_only=True)
-            vocabularies[name] = fit_vocabulary(codes_of_train, name, self.options.min_count)
-            columns[name] = vocabularies[name].encode(codes)
-            size = vocabularies[name].size
-            features.append(Feature(name=name, kind="categorical", dtype="int64", size=size, crosses=parts))
-        for name, transform in spec.numeric.items():
-            values = as_floats(table[name])
-            refuse_rows(np.isinf(values), values, where, name, "is infinite", REPAIR)
-            missing = fit_missing(values[train])
-            columns[name] = fill_missing(values, missing)
-            number = self._number(name, "numeric", columns[name][train], transform)
-            features.append(dataclasses.replace(number, missing=missing, side=spec.side(name)))
-        for key in spec.statistic_keys:
-            history = KeyStatistics(columns[key][train], vocabularies[key].size, folds[train], self.options.folds)
-            statistics = {}
-            for name, by_id, out_of_fold, transform in self._history(key, history, columns, train):
-                statistics[name] = by_id
-                columns[name] = by_id[columns[key]]
-                columns[name][train] = out_of_fold
-                features.append(self._number(name, "statistic", out_of_fold, transform, key))
-            vocabularies[key] = Vocabulary(vocabularies[key].values, statistics)
-        columns[GROUP] = group_codes(table[spec.group or spec.user])
-        tasks = [Task(name=task, mask=spec.masks.get(task)) for task in spec.tasks]
-        group = spec.group or spec.user
-        schema = Schema(features=tuple(features), tasks=tuple(tasks), group=group, vocabularies=vocabularies)
-        return schema, columns, split
-
-    def _labels(self, table: pa.Table, task: str, where: str) -> Columns:
-        labels, mask = as_floats(table[task]), self.spec.masks.get(task)
-        if mask is None:
-            check_labels(labels, Task(name=task), where, task, REPAIR)
-            return {task: labels.astype(np.float32)}
-        weights = as_floats(table[mask])
-        check_weights(weights, where, mask, REPAIR)
-        labels = np.where(weights == 0, 0.0, labels)
-        check_labels(labels, Task(name=task), where, task, REPAIR)
-        return {task: labels.astype(np.float32), mask: weights.astype(np.float32)}
-
-    def _split(self, table: pa.Table, where: str) -> tuple[np.ndarray, np.ndarray]:
-        """Split and fold of each row."""
-        spec, options = self.spec, self.options
-        for name in (spec.user, spec.item, spec.time, spec.date or spec.time):
-            if table[name].null_count:
-                raise ValueError(f"{where}, column {name!r}: {table[name].null_count} values are missing; {REPAIR}")
-        keys = [group_codes(table[name]) for name in (spec.user, spec.item, spec.time)]
-        if options.split == "date":
-            dates = table[spec.date or spec.time].to_numpy()
-            split = date_split(dates, options.valid_from, options.test_from)
-            span = f"the dates run from {dates.min()} to {dates.max()}" if len(dates) else "no row is left at all"
-            hint = f"{span}; choose valid_from and test_from inside, or a smaller k_core"
-        else:
-            split = random_split(row_uniform(keys, options.seed, SPLIT_STREAM))
-            hint = f"{len(table)} rows are left in all; take more rows, or a smaller k_core"
-        check_no_empty_split(split, hint)
-        folds = (row_uniform(keys, options.seed, FOLD_STREAM) * options.folds).astype(np.int64)
-        return split, folds
-
-    def _history(
-        self, key: str, history: KeyStatistics, columns: Columns, train: np.ndarray
-    ) -> Iterator[tuple[str, np.ndarray, np.ndarray, str | None]]:
-        """Yields (name, values by id, values of the training rows, transform) of the statistics of a key."""
-        for task in self.spec.tasks:
-            labels, mask = columns[task][train], self.spec.masks.get(task)
-            weights = None if mask is None else columns[mask][train]
-            smoothing = self.options.smoothing_of(task)
-            by_id = history.rates(labels, smoothing, weights)
-            yield f"{key}_{task}_rate", by_id, history.rates_out_of_fold(labels, smoothing, weights), None
-        yield f"{key}_count", history.counts(), history.counts_out_of_fold(), "log1p"
-
-    def _number(
-        self, name: str, kind: str, train: np.ndarray, transform: str | None, key: str | None = None
-    ) -> Feature:
-        mean, std = fit_moments(train, transform)
-        return Feature(name=name, kind=kind, transform=transform, mean=mean, std=std, key=key)
-
-
-def collect_table(frame: nw.LazyFrame, spec: TableSpec, options: Options, progress: Progress) -> pa.Table:
-    """Filters a lazy log to its k-core and evaluates it: the columns of the spec, in the order of time.
-
-    Args:
-        frame: The log with all columns of the spec.
-        spec: What the columns are.
-        options: The choices of the preparation.
-        progress: Called with what happens next.
-
-    Returns:
-        An Arrow table. Rows of the same time go by user, item and then all other columns: the order does not depend
-        on the engine.
-
-    Raises:
-        ValueError: If a column of the spec is missing.
-    """
-    known = frame.collect_schema().names()
-    for column in spec.columns:
-        if column not in known:
-            raise ValueError(f"the table has no column {column!r}; it has {', '.join(known)}")
-    if options.k_core > 1:
-        progress(f"keeping the {options.k_core}-core of users and items")
-        frame = k_core(frame, spec.user, spec.item, options.k_core)
-    progress("reading the rows in order of time")
-    # Missing values need a place in the order too, or DuckDB and Arrow would differ in it.
-    return frame.select(*spec.columns).sort(*spec.columns, nulls_last=True).collect(backend="pyarrow").to_arrow()
 
 
 def prepare_table(
@@ -205,8 +41,13 @@ def prepare_table(
     arguments: dict,
     overwrite: bool = False,
     progress: Progress | None = None,
+    fingerprints: Mapping[str, Any] | None = None,
 ) -> PreparedData:
     """Prepares any table: the core that every data set calls.
+
+    Rows are never held: the engine filters and sorts them, they are written to a file in order of time, counts and
+    sums of the training rows are taken from there by DuckDB, and the file is encoded batch by batch. Memory grows with
+    the number of distinct ids, not of rows.
 
     Args:
         read: Returns the cleaned and joined log as a lazy frame; called only when there is something to do.
@@ -218,6 +59,7 @@ def prepare_table(
         arguments: Further arguments that change the result (plain JSON types).
         overwrite: Whether to replace a prepared folder that was made with other arguments or inputs.
         progress: Called with a short text before each step.
+        fingerprints: What stands in the manifest for inputs that are no files, by name.
 
     Returns:
         The `PreparedData`.
@@ -228,16 +70,117 @@ def prepare_table(
     """
     progress = progress or (lambda text: None)
     if isinstance(options.smoothing, Mapping):
-        check_tasks(options.smoothing, spec.tasks)
-    arguments = {**arguments, **options.to_dict(), "tasks": list(spec.tasks)}
+        check_tasks(options.smoothing, spec.task_names)
+    arguments = {**arguments, **options.to_dict(), "tasks": list(spec.task_names)}
     progress("hashing the input files")
-    writer = FolderWriter(folder, dataset, inputs, arguments, overwrite)
+    writer = FolderWriter(folder, dataset, inputs, arguments, overwrite, fingerprints)
     if existing := writer.existing():
         progress("nothing to do: the folder was prepared from the same files with the same arguments")
         return existing
-    table = collect_table(read(), spec, options, progress)
-    progress(f"encoding {len(table):,} rows")
     where = f"the rows of {inputs[0]} in order of time" if len(inputs) else dataset
-    schema, columns, split = TableEncoder(spec, options).encode(table, where)
-    progress("writing " + ", ".join(f"{n:,} {name}" for name, n in zip(SPLITS, np.bincount(split), strict=True)))
-    return writer.write(schema, columns, split)
+    with writer.place() as place, connect(options, place / "spill") as connection:
+        frame = read()
+        limit(frame, options, place / "spill")
+        staged, encoder = fit_rows(frame, spec, options, connection, place, where, progress)
+        progress("writing " + ", ".join(f"{n:,} {name}" for name, n in zip(SPLITS, staged.counts, strict=True)))
+        label_rates = write_parts(place / "data", encoder.encode(staged), staged.counts, spec.task_names)
+        counts = dict(zip(SPLITS, staged.counts.tolist(), strict=True))
+        return writer.finish(place / "data", encoder.schema(), counts, label_rates)
+
+
+def fit_rows(
+    frame: nw.LazyFrame,
+    spec: TableSpec,
+    options: Options,
+    connection: duckdb.DuckDBPyConnection,
+    place: Path,
+    where: str,
+    progress: Progress,
+) -> tuple[StagedRows, RowEncoder]:
+    """Filters, sorts, splits and stages the rows of a log, and fits what their encoding needs.
+
+    Args:
+        frame: The log, a lazy frame of any engine.
+        spec: What the columns are.
+        options: The choices of the preparation.
+        connection: The database that counts, and takes the rows of other engines.
+        place: Folder for what is written on the way.
+        where: What the log is, for errors.
+        progress: Called with a short text before each step.
+
+    Returns:
+        The rows in order of time, and what encodes them.
+    """
+    frame = in_duckdb(filter_rows(frame, spec, options, progress), connection, place)
+    progress("reading the rows in order of time")
+    staged = stage_rows(frame, spec, RowParts(frame, spec, options), place / "rows.parquet", where)
+    check_no_empty_split(staged.counts, split_hint(staged, options))
+    progress(f"fitting on {staged.counts[0]:,} training rows")
+    rows = nw.from_native(connection.read_parquet(str(staged.path)))
+    fitted = fit(rows, staged, spec, options)
+    return staged, RowEncoder(spec, options, fitted, all_users(rows, spec) if spec.histories else None)
+
+
+def filter_rows(frame: nw.LazyFrame, spec: TableSpec, options: Options, progress: Progress) -> nw.LazyFrame:
+    """Returns the columns of the spec, and of the rows those of the k-core.
+
+    Raises:
+        ValueError: If a column of the spec is missing.
+    """
+    known = frame.collect_schema().names()
+    for column in spec.columns:
+        if column not in known:
+            raise ValueError(f"the table has no column {column!r}; it has {', '.join(known)}")
+    if options.k_core > 1:
+        progress(f"keeping the {options.k_core}-core of users and items")
+        frame = k_core(frame, spec.user, spec.item, options.k_core)
+    return frame.select(*spec.columns)
+
+
+def split_hint(staged: StagedRows, options: Options) -> str:
+    """Returns what may be done about a part without rows."""
+    if options.split == "date":
+        span = "the dates run from {} to {}".format(*staged.dates) if staged.dates else "no row is left at all"
+        return f"{span}; choose valid_from and test_from inside, or a smaller k_core"
+    return f"{int(staged.counts.sum())} rows are left in all; take more rows, or a smaller k_core"
+
+
+def all_users(rows: nw.LazyFrame, spec: TableSpec) -> ColumnEncoder:
+    """Returns an encoder that numbers the users of all parts."""
+    users = rows.select(spec.user).unique().collect(backend="pyarrow").to_arrow()
+    return ColumnEncoder(column_values(users[spec.user]))
+
+
+def write_parts(
+    folder: Path, batches: Iterator[tuple[Columns, np.ndarray]], counts: np.ndarray, tasks: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    """Writes rows into the shards of their parts.
+
+    Args:
+        folder: Where the folders of the parts go; made here.
+        batches: Columns by name, and the part of each row.
+        counts: Number of rows of each part.
+        tasks: The label columns.
+
+    Returns:
+        The mean of each label by part and task.
+    """
+    folder.mkdir()
+    sums = {name: dict.fromkeys(tasks, 0.0) for name in SPLITS}
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(ShardWriter(folder / name, int(count)))
+            for name, count in zip(SPLITS, counts, strict=True)
+        ]
+        for columns, split in batches:
+            table = as_arrow(columns)
+            for part, name in enumerate(SPLITS):
+                mine = split == part
+                if mine.any():
+                    writers[part].write(table if mine.all() else table.filter(pa.array(mine)))
+                    for task in tasks:
+                        sums[name][task] += float(columns[task][mine].sum(dtype=np.float64))
+    return {
+        name: {task: total / int(count) for task, total in sums[name].items()}
+        for (name, count) in zip(SPLITS, counts, strict=True)
+    }

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import narwhals as nw
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from tf_gradcraft.data_pipelines import PreparedData, datasets
 from tf_gradcraft.data_pipelines.manifest import describe_file
 from tf_gradcraft.data_pipelines.preparation import folder as folder_module
+from tf_gradcraft.data_pipelines.preparation import leftovers, shards
 from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec
 from tf_gradcraft.data_pipelines.preparation.table import prepare_table
 
@@ -106,19 +110,20 @@ def test_a_folder_of_something_else_is_never_touched(log, tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("No space left on device")])
-@pytest.mark.parametrize("step", ["write_shards", "move_into_place", "describe_file"])
+@pytest.mark.parametrize("step", ["write", "move_into_place", "describe_file"])
 def test_interrupted_runs_leave_nothing_new_and_nothing_broken(log, folder, monkeypatch, error, step):
     before = snapshot(folder)
-    real, calls = getattr(folder_module, step), []
+    where = shards.ShardWriter if step == "write" else folder_module
+    real, calls = getattr(where, step), []
 
     def interrupted(*arguments, **keywords):
         calls.append(1)
-        # The second shard, and the first output file after the inputs were hashed.
-        if step == "move_into_place" or len(calls) == (2 if step == "write_shards" else 5):
+        # The second part, and the first output file after the inputs were hashed.
+        if step == "move_into_place" or len(calls) == (2 if step == "write" else 5):
             raise error
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(folder_module, step, interrupted)
+    monkeypatch.setattr(where, step, interrupted)
     for target, overwrite in ((folder, True), (folder.parent / "new", False)):
         calls.clear()
         with pytest.raises(error if isinstance(error, type) else OSError):
@@ -355,9 +360,72 @@ def test_load_refuses_bad_weights(tmp_path):
         PreparedData(tmp_path / "m").load()
 
 
-def test_shards_have_even_sizes(tmp_path):
-    columns = {"x": np.arange(10)}
-    folder_module.write_shards(tmp_path / "train", columns, np.arange(10), limit=4)
-    sizes = [pq.read_metadata(path).num_rows for path in sorted((tmp_path / "train").iterdir())]
-    assert sizes == [4, 3, 3]
-    assert pq.read_table(tmp_path / "train")["x"].to_pylist() == list(range(10))
+def test_shards_have_even_sizes_whatever_the_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "ROWS_PER_GROUP", 3)
+    table = pa.table({"x": np.arange(10)})
+    for name, batches in (("one", [10]), ("many", [1, 5, 0, 4])):
+        with shards.ShardWriter(tmp_path / name, rows=10, limit=4) as writer:
+            for start, size in zip(np.cumsum([0, *batches]), batches, strict=False):
+                writer.write(table.slice(start, size))
+        metadata = [pq.read_metadata(path) for path in sorted((tmp_path / name).iterdir())]
+        assert [file.num_rows for file in metadata] == [4, 3, 3]
+        assert [file.row_group(0).num_rows for file in metadata] == [3, 3, 3]
+        assert pq.read_table(tmp_path / name)["x"].to_pylist() == list(range(10))
+    with pytest.raises(ValueError, match="more rows than the 1 that were announced"):
+        shards.ShardWriter(tmp_path / "few", rows=1).write(table)
+
+
+KILLED = """
+import os, signal, sys
+from tf_gradcraft.data_pipelines import datasets
+from tf_gradcraft.data_pipelines.preparation import leftovers, shards
+
+def kill(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+shards.ShardWriter._flush = kill
+datasets.Synthetic(sys.argv[1]).prepare(sys.argv[2], overwrite=True, seed=9)
+"""
+
+
+def test_a_killed_run_leaves_nothing_that_loads_and_the_next_one_clears_up(log, folder):
+    before = snapshot(folder)
+    for target in (folder, folder.parent / "new"):
+        killed = subprocess.run([sys.executable, "-c", KILLED, log.path, target], capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert snapshot(folder) == before
+    left = sorted(name for name in os.listdir(folder.parent) if name != "data")
+    assert [name.split(".")[1] for name in left] == ["data", "new"]
+    for name in left:
+        assert any((folder.parent / name / "data").rglob("*.parquet"))  # it was writing
+        with pytest.raises(FileNotFoundError, match="is no prepared folder"):
+            PreparedData(folder.parent / name / "data")
+    assert log.prepare(folder.parent / "new", seed=9).rows["train"] > 0
+    log.prepare(folder)  # nothing to do, but to clear up
+    assert sorted(os.listdir(folder.parent)) == ["data", "new"]
+
+
+def test_a_running_preparation_is_no_leftover_and_a_lost_old_folder_comes_back(log, folder):
+    with leftovers.beside(folder) as place:
+        leftovers.remove_leftovers(folder)
+        assert place.exists()
+    before = snapshot(folder)
+    folder.rename(folder.parent / ".data.12345678.old")  # killed between the two renames
+    log.prepare(folder)
+    assert snapshot(folder) == before
+    assert os.listdir(folder.parent) == ["data"]
+
+
+def test_a_full_disk_leaves_the_old_folder(log, folder):
+    before = snapshot(folder)
+    code = (
+        "import resource, sys; from tf_gradcraft.data_pipelines import datasets; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); import signal; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "datasets.Synthetic(sys.argv[1]).prepare(sys.argv[2], overwrite=True, seed=9)"
+    )
+    full = subprocess.run([sys.executable, "-c", code, log.path, folder], capture_output=True, text=True, check=False)
+    assert full.returncode != 0
+    assert "File too large" in full.stderr
+    assert os.listdir(folder.parent) == ["data"]
+    assert snapshot(folder) == before

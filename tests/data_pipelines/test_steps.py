@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
 from tf_gradcraft.data_pipelines.preparation.hashing import row_uniform, splitmix64
-from tf_gradcraft.data_pipelines.preparation.numbers import fill_missing, fit_missing, fit_moments
+from tf_gradcraft.data_pipelines.preparation.numbers import Moments, fill_missing, fit_boundaries, fit_missing
+from tf_gradcraft.data_pipelines.preparation.parts import FOLD
 from tf_gradcraft.data_pipelines.preparation.splitting import date_split, random_split
-from tf_gradcraft.data_pipelines.preparation.statistics import KeyStatistics
+from tf_gradcraft.data_pipelines.preparation.statistics import KeyStatistics, priors, sum_by_key
 from tf_gradcraft.data_pipelines.preparation.vocabularies import encode_column, fit_vocabulary
+from tf_gradcraft.data_pipelines.task import Task
 from tf_gradcraft.data_pipelines.vocabulary import Vocabulary, cross_codes
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=60)
@@ -72,13 +74,15 @@ def test_rates_equal_naive_loop(rows, smoothing):
     nobody = log.iloc[:0]
     by_id = [log[log["id"] == i] if i else nobody for i in range(5)]
     outside = [log[(log["id"] == i) & (log["fold"] != f)] if i else nobody for i, f in zip(ids, folds, strict=True)]
-    history = KeyStatistics(ids, 5, folds, 3)
-    np.testing.assert_allclose(history.rates(labels, smoothing), [log_odds(s) for s in by_id], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        history.rates_out_of_fold(labels, smoothing), [log_odds(s) for s in outside], rtol=1e-5, atol=1e-6
-    )
+    history, ones = KeyStatistics(ids, 5, folds, 3), np.ones(len(ids))
+    close = {"rtol": 1e-5, "atol": 1e-6}
+    got = history.rates(labels, ones, prior, smoothing)
+    np.testing.assert_allclose(got, [log_odds(s) for s in by_id], **close)
+    got = history.rates_out_of_fold(labels, ones, prior, smoothing)[ids, folds]
+    np.testing.assert_allclose(got, [log_odds(s) for s in outside], **close)
     np.testing.assert_array_equal(history.counts(), [len(s) for s in by_id])
-    np.testing.assert_allclose(history.counts_out_of_fold(), [len(s) * 1.5 for s in outside], rtol=1e-6)
+    got = history.counts_out_of_fold()[ids, folds]
+    np.testing.assert_allclose(got, [len(s) * 1.5 for s in outside], rtol=1e-6)
 
 
 def test_own_label_does_not_move_own_rate():
@@ -88,25 +92,28 @@ def test_own_label_does_not_move_own_rate():
     first, second = np.flatnonzero(labels == 0)[0], np.flatnonzero(labels == 1)[0]
     flipped = labels.copy()
     flipped[[first, second]] = flipped[[second, first]]  # two labels change places: the prior stays
-    history = KeyStatistics(ids, 6, folds, 5)
-    change = history.rates_out_of_fold(labels, 5.0) != history.rates_out_of_fold(flipped, 5.0)
+    history, ones, prior = KeyStatistics(ids, 6, folds, 5), np.ones(200), labels.mean()
+    rates, other = (history.rates_out_of_fold(values, ones, prior, 5.0)[ids, folds] for values in (labels, flipped))
     touched = [(ids == ids[row]) & (folds != folds[row]) for row in (first, second)]
-    assert change.any()
-    assert not change[~(touched[0] | touched[1])].any()
+    assert (rates != other).any()
+    assert not (rates != other)[~(touched[0] | touched[1])].any()
 
 
 def test_unlabelled_rows_do_not_count():
-    ids, folds = np.array([1, 1, 1, 2]), np.array([0, 1, 0, 1])
-    labels, weights = np.array([1.0, 0.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0, 0.0])
-    history = KeyStatistics(ids, 3, folds, 2)
-    rates = 1 / (1 + np.exp(-history.rates(labels, 2.0, weights)))
-    np.testing.assert_allclose(rates, [0.5, (1 + 1) / 4, 0.5], atol=1e-6)
+    table = pd.DataFrame({"id": [1, 1, 1, 2], FOLD: [0, 1, 0, 1], "buy": [1.0, 0, 1, 1], "known": [1.0, 1, 0, 0]})
+    task = Task(name="buy", mask="known")
+    sums = sum_by_key(nw.from_native(table).lazy(), ["id"], [task])
+    prior = priors(sums, [task])["buy"]
+    assert prior == 0.5
+    history = KeyStatistics(sums["id"].to_numpy(), 3, sums[FOLD].to_numpy(), 2)
+    rates = history.rates(sums["positives_buy"].to_numpy(), sums["labelled_buy"].to_numpy(), prior, 2.0)
+    np.testing.assert_allclose(1 / (1 + np.exp(-rates)), [0.5, (1 + 1) / 4, 0.5], atol=1e-6)
 
 
 def test_rates_stay_finite_without_a_positive():
     history = KeyStatistics(np.array([1, 1]), 2, np.array([0, 1]), 2)
-    assert np.isfinite(history.rates(np.zeros(2), 1.0)).all()
-    assert np.isfinite(history.rates_out_of_fold(np.ones(2), 1.0)).all()
+    assert np.isfinite(history.rates(np.zeros(2), np.ones(2), 0.0, 1.0)).all()
+    assert np.isfinite(history.rates_out_of_fold(np.ones(2), np.ones(2), 1.0, 1.0)).all()
 
 
 def test_splitmix64_golden_values():
@@ -191,9 +198,35 @@ def test_numbers_are_fitted_on_train_only():
     missing = fit_missing(values[train])
     np.testing.assert_array_equal(fill_missing(values, missing), np.array([1, 3, 5, 1e9, 3], "float32"))
     assert fit_missing(np.array([np.nan])) == 0.0
-    mean, std = fit_moments(np.array([0.0, np.expm1(2.0)]), "log1p")
-    assert (mean, std) == pytest.approx((1.0, 1.0))
-    assert fit_moments(np.full(3, 0.1, "float32"), None)[1] == 1.0
+    assert moments([0.0, np.expm1(2.0)], "log1p") == pytest.approx((1.0, 1.0))
+    assert moments(np.full(3, 0.1, "float32"))[1] == 1.0
+
+
+def moments(values, transform=None, pieces=1):
+    fitted = Moments(transform)
+    for piece in np.array_split(np.asarray(values), pieces):
+        fitted.add(piece)
+    return fitted.result()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.integers(1, 5))
+def test_moments_of_batches_are_those_of_the_whole(values, pieces):
+    mean, std = moments(values, pieces=pieces)
+    assert mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-6)
+    wanted = np.std(values)
+    assert std == pytest.approx(wanted if wanted > 1e-6 * max(1, abs(mean)) else 1.0, rel=1e-6)
+
+
+def test_boundaries_are_quantiles_that_rise():
+    values = np.append(np.arange(100.0), np.nan)
+    assert fit_boundaries(values, 4) == (25.0, 50.0, 75.0)
+    counts = np.bincount(np.digitize(values[:-1], fit_boundaries(values, 10)))
+    assert (counts == 10).all()
+    # Half of the values are equal: fewer buckets, none of them empty.
+    assert fit_boundaries(np.array([0.0] * 5 + [1, 2, 3, 4, 5]), 5) == (2.0, 4.0)
+    for constant in (np.ones(3), np.array([np.nan])):
+        with pytest.raises(ValueError, match="two or more values"):
+            fit_boundaries(constant, 3)
 
 
 def test_duplicates_and_joins():

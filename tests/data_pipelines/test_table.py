@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import tempfile
+from pathlib import Path
 
 import narwhals as nw
 import numpy as np
@@ -9,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tf_gradcraft.data_pipelines.preparation.engine import connect
 from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec
-from tf_gradcraft.data_pipelines.preparation.table import TableEncoder, collect_table, prepare_table
+from tf_gradcraft.data_pipelines.preparation.table import filter_rows, fit_rows, prepare_table
 from tf_gradcraft.data_pipelines.schema import Feature, Schema
 
 SPEC = TableSpec(
@@ -41,9 +44,14 @@ def log(rows: int = 600) -> pd.DataFrame:
     return frame
 
 
-def encode(frame: pd.DataFrame, options: Options = OPTIONS):
-    table = collect_table(nw.from_native(frame).lazy(), SPEC, options, lambda text: None)
-    return TableEncoder(SPEC, options).encode(table, "the log")
+def encode(frame, options: Options = OPTIONS, spec: TableSpec = SPEC):
+    """Schema, columns of all rows in order of time, and the part of each row."""
+    with tempfile.TemporaryDirectory() as name, connect(options, Path(name)) as connection:
+        lazy = nw.from_native(frame).lazy()
+        staged, encoder = fit_rows(lazy, spec, options, connection, Path(name), "the log", lambda text: None)
+        batches = list(encoder.encode(staged))
+        columns = {name: np.concatenate([columns[name] for columns, _ in batches]) for name in batches[0][0]}
+        return encoder.schema(), columns, np.concatenate([split for _, split in batches])
 
 
 def test_poisoned_valid_and_test_rows_change_nothing_that_is_fitted():
@@ -106,8 +114,7 @@ def test_schema_carries_what_stands_for_a_missing_number():
 
 def test_sides_follow_from_the_item_and_the_features_of_it():
     spec = dataclasses.replace(SPEC, candidate=("price",))
-    table = collect_table(nw.from_native(log()).lazy(), spec, OPTIONS, lambda text: None)
-    schema, _, _ = TableEncoder(spec, OPTIONS).encode(table, "the log")
+    schema, _, _ = encode(log(), spec=spec)
     sides = {name: schema.side(name) for name in schema.feature_names}
     candidate = {name for name, side in sides.items() if side == "candidate"}
     of_cross = {name for name in sides if name.startswith("user_x_item")}
@@ -190,7 +197,7 @@ def test_bad_values_name_column_and_row(change, message):
         frame[column] = frame[column].astype("Int64" if value is None else "float64")
     table = pa.Table.from_pandas(frame, preserve_index=False)
     with pytest.raises(ValueError, match=message):
-        TableEncoder(SPEC, OPTIONS).encode(table, "the log")
+        encode(table)
 
 
 def test_integers_that_pandas_made_floats_are_integers():
@@ -204,7 +211,7 @@ def test_integers_that_pandas_made_floats_are_integers():
 
 def test_missing_column_and_empty_split(tmp_path):
     with pytest.raises(ValueError, match="no column 'price'; it has user, time"):
-        collect_table(nw.from_native(log().drop(columns="price")).lazy(), SPEC, OPTIONS, print)
+        filter_rows(nw.from_native(log().drop(columns="price")).lazy(), SPEC, OPTIONS, print)
     with pytest.raises(ValueError, match=r"no row in: test .* the dates run from 0 to 9"):
         encode(log(), Options(split="date", valid_from=6, test_from=20))
     with pytest.raises(ValueError, match=r"no row in: train, valid, test .* smaller k_core"):

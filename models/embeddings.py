@@ -94,8 +94,9 @@ class FeatureEmbeddings(keras.layers.Layer):
 
     def look_up(self, ids: tf.Tensor) -> tf.Tensor:
         """Maps rows of the variable [B, S] to their values [B, S, D]."""
-        # The variable itself, not its value: only then is the gradient sparse.
-        return tf.gather(getattr(self.embeddings, "value", self.embeddings), ids)
+        # The variable itself, not its value: only then is the gradient sparse. Keras 3 wraps it.
+        table = self.embeddings
+        return tf.gather(table if isinstance(table, tf.Variable) else table.value, ids)
 
     def rows(self, inputs: Mapping[str, tf.Tensor], names: list[str]) -> tf.Tensor:
         """Returns the embedding of each value [B, S, D], zero where a list is filled up; S values in all features."""

@@ -150,7 +150,7 @@ def random_rows(schema: Schema, rows: int, random: np.random.Generator) -> Colum
     for feature in schema.features:
         if not feature.raw:
             continue
-        shape = (rows, 1 + (feature.length or 0)) if feature.listed else (rows,)
+        shape = [rows, 1 + feature.length] if feature.length else [rows]
         known = random.random(shape) < 0.8
         if feature.kind == "numeric":
             values = random.normal(feature.mean, feature.std, rows)
@@ -167,7 +167,7 @@ def random_rows(schema: Schema, rows: int, random: np.random.Generator) -> Colum
             known &= bool(len(values))
         unknown = missing_value(listed, schema) if listed.hashed else unknown_value(listed, schema)
         columns[feature.name] = np.where(known, drawn, unknown)
-        if feature.listed:
+        if feature.length:
             filling = np.arange(shape[1]) >= random.integers(shape[1] + 1, size=(rows, 1))
             columns[feature.name] = np.where(filling, MISSING[feature.dtype], columns[feature.name])
     return columns
@@ -189,10 +189,10 @@ def encode_rows(schema: Schema, raw: Columns) -> Columns:
                 sizes = [schema.feature(part).size or 0 for part in feature.crosses]
                 codes = cross_codes([encode(part) for part in feature.crosses], sizes)
                 encoded[name] = encode_ids(schema, feature, codes)
-            elif feature.listed:
+            elif feature.length:
                 ids = encode_ids(schema, schema.feature(feature.of or name), raw[name].ravel()).reshape(raw[name].shape)
                 ids = np.where(raw[name] == MISSING[feature.dtype], PADDING, ids)[:, : feature.length]
-                missing = (feature.length or 0) - ids.shape[1]
+                missing = max(0, feature.length - raw[name].shape[1])
                 encoded[name] = np.pad(ids, [(0, 0), (0, missing)], constant_values=PADDING).astype("int32")
             else:
                 encoded[name] = encode_ids(schema, feature, raw[name])

@@ -29,11 +29,12 @@ DAYS = 14
 def write_log(path: Path, rows: int, piece: int = 500_000) -> None:
     """Writes the log; at most a piece of it is in memory."""
     random, writer = np.random.default_rng(0), None
-    users, items = max(2, rows // 40), max(2, rows // 120)
+    beside = path.with_suffix(".partial")
+    users, items = max(2, rows // 60), max(2, rows // 150)
     for start in range(0, rows, piece):
         n = min(piece, rows - start)
-        user = np.minimum((users * random.random(n) ** 2.5).astype(np.int64), users - 1)
-        item = np.minimum((items * random.random(n) ** 2.5).astype(np.int64), items - 1)
+        user = np.minimum((users * random.random(n) ** 1.7).astype(np.int64), users - 1)
+        item = np.minimum((items * random.random(n) ** 1.7).astype(np.int64), items - 1)
         seconds = random.integers(0, DAYS * 86_400, n)
         columns = {"user_id": user * 7 + 1, "item_id": item * 3 + 2, "time": seconds, "day": seconds // 86_400 + 1}
         columns |= {name: (random.random(n) < rate).astype(np.int64) for name, rate in TASKS.items()}
@@ -48,10 +49,12 @@ def write_log(path: Path, rows: int, piece: int = 500_000) -> None:
             values = np.round(np.exp(random.normal(size=n)), 4)
             columns[name] = pa.array(np.where(random.random(n) < 0.05, np.nan, values), from_pandas=True)
         table = pa.table(columns)
-        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer = writer or pq.ParquetWriter(beside, table.schema)
         writer.write_table(table, row_group_size=250_000)
     if writer is not None:
         writer.close()
+        # A log that was cut off must not be taken for a whole one.
+        beside.rename(path)
 
 
 def prepare_log(path: Path, out: Path, memory_limit: str, threads: int, duplicates: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import narwhals as nw
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates
@@ -171,7 +172,10 @@ def read_file(connection: duckdb.DuckDBPyConnection, path: Path, types: Mapping[
         return read_csv(connection, path, types)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; check the path")
-    known = pq.read_schema(path).names
+    try:
+        known = pq.read_schema(path).names
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is no Parquet file, or was cut short ({error}); write it again") from error
     for column in types:
         if column not in known:
             raise ValueError(f"{path}: the column {column!r} is missing; the file has {', '.join(known)}")

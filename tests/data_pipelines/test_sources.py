@@ -132,6 +132,9 @@ def test_bad_logs_name_file_line_and_column(tmp_path):
     log().drop(columns="price").to_parquet(tmp_path / "log.parquet")
     with pytest.raises(ValueError, match=r"log\.parquet: the column 'price' is missing; the file has user, "):
         prepare(tmp_path / "log.parquet", SPEC, tmp_path / "out", **arguments)
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "log.parquet").read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"cut\.parquet is no Parquet file, or was cut short"):
+        prepare(tmp_path / "cut.parquet", SPEC, tmp_path / "out", **arguments)
     with pytest.raises(ValueError, match="duplicates is 'drop' or 'keep', got 'some'"):
         prepare(log(), SPEC, tmp_path / "out", duplicates="some")
     assert not (tmp_path / "out").exists()

@@ -95,7 +95,7 @@ def test_each_step_takes_either_frame(frame):
     other["pandas"] = nw.from_native(features).lazy()
     found = {}
     for engine, rows in lazy.items():
-        kept = k_core(drop_duplicates(rows), "user", "item", 12)
+        kept = k_core(drop_duplicates(rows), "user", "item", 10)
         kept = define_labels(join_features(kept, other[engine], "user", "users"), LABELS)
         kept = kept.with_columns((nw.col("stars") % 2).alias(FOLD))
         table = kept.sort("time", "user", "item").select("user", "item", "age", *LABELS).collect(backend="pyarrow")

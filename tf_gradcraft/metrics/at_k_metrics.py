@@ -23,7 +23,7 @@ class AtK(RowsMetric):
 
     def __init__(self, k: int = 10, group: str = "group", name: str | None = None, dtype: Any = None) -> None:
         self.k = checked_k(k)
-        super().__init__(group=group, name=name or f"{self._of_rows.__name__}_{k}", dtype=dtype)
+        super().__init__(group=group, name=name or f"{self._of_rows.__name__.removesuffix('k')}{k}", dtype=dtype)
 
     def result(self) -> tf.Tensor:
         """Returns the value over all rows since the last reset; NaN if no group has rows with different labels."""

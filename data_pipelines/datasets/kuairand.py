@@ -102,10 +102,10 @@ class KuaiRand(TableDataSet):
             "log_random_*.csv (if asked)",
         ),
         tasks={
-            "click": "is_click: a click, or in the feed a view of more than 7 s (the effective view)",
-            "long_view": "long_view: at least 18 s, or the whole of a shorter video",
+            "click": "column is_click: a click, or in the feed a view of more than 7 s (the effective view)",
+            "long_view": "column long_view: at least 18 s, or the whole of a shorter video",
             "complete_view": "play_time_ms >= duration_ms > 0",
-            **{task: column for task, column in LABELS.items() if task not in ("click", "long_view")},
+            **{task: f"column {column}" for task, column in LABELS.items() if task not in ("click", "long_view")},
         },
         default_tasks=DEFAULT_TASKS,
         outcomes={

@@ -70,7 +70,7 @@ class Synthetic:
         licence="none needed: it is drawn at random",
         citation="this library",
         files=("log.csv", "users.csv", "videos.csv"),
-        tasks={task: task for task in TASKS},
+        tasks={task: f"column {task}" for task in TASKS},
         outcomes={**{task: f"the label of {task}" for task in TASKS}, TRUTH_FILE: "the true probabilities"},
     )
 

@@ -78,7 +78,7 @@ class WeChat(TableDataSet):
             "effective_view": "played at least 7 s, or the whole of a shorter video",
             "long_view": "played at least 18 s, or the whole of a shorter video",
             "complete_view": "play >= 1000 videoplayseconds > 0",
-            **{task: task for task in ACTIONS},
+            **{task: f"column {task}" for task in ACTIONS},
         },
         default_tasks=("effective_view", "long_view", "complete_view", "like", "follow", "forward"),
         outcomes={
@@ -89,7 +89,7 @@ class WeChat(TableDataSet):
         warnings=(
             "There is a day (date_, 1 to 14), but no time: within a day the order of rows is not known.",
             "test_a.csv and test_b.csv have no labels and are not read.",
-            "The thresholds of the views are those of KuaiRand, not the GradCraft paper's, which are not published.",
+            "The views have the thresholds of KuaiRand; those of the GradCraft paper are not in its public code.",
         ),
         options={
             "effective_seconds": "threshold of effective_view (default 7)",

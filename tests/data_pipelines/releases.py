@@ -91,7 +91,13 @@ def ali_ccp(folder):
         conversion[click == 0] = [1] + [0] * (np.sum(click == 0) - 1)  # a contradiction, to be dropped
         skeleton, common = [], []
         for row in range(ROWS // 2):
-            fields = [("205", row % 20), ("206", row % 5), ("207", row % 9), ("216", row % 4), ("301", 1 + row % 3)]
+            fields = [
+                ("205", row % 19),
+                ("206", row % 5),
+                ("207", row % 9),
+                ("216", row % 19 % 4),
+                ("301", 1 + row % 3),
+            ]
             fields += [("210", 1), ("210", 2), ("508", row % 6), ("509", 3), ("702", 4)]  # 853 is not in every row
             features = "\x01".join(f"{field}\x02{value}\x031.0" for field, value in fields)
             key = f"bacff9{row % 12}"

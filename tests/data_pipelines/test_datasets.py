@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,7 +178,7 @@ def test_wechat_thresholds(raw, tmp_path):
 def test_ali_ccp_joins_what_samples_have_in_common(raw, prepared):
     data = prepared["ali_ccp"]
     frame = pd.DataFrame({name: values_of(data, name) for name in ("user_id", "item_id", "gender", "brand")})
-    # Row r of each file: user 1000 + r % 12, item r % 20; the fields of an item go with it.
+    # Row r of each file: user 1000 + r % 12, item r % 19; the fields of an item go with it.
     assert set(frame["user_id"]) == set(range(1000, 1012))
     assert (frame["gender"] == frame["user_id"] % 2).all()
     assert (frame["brand"] == frame["item_id"] % 4).all()
@@ -187,14 +188,15 @@ def test_ali_ccp_joins_what_samples_have_in_common(raw, prepared):
     assert whole(data, "conversion").sum() == both["conversion"].sum()
 
 
-def test_census_columns_that_say_the_label(raw, prepared, tmp_path):
+def test_census_columns_that_say_the_label(prepared):
     telltale = {"tax_filer_status", "household_and_family", "household_summary"}
     assert not telltale & set(prepared["census_income"].schema.feature_names)
-    kept = datasets.CensusIncome(raw["census_income"][0], keep_spelled_out=True).prepare(tmp_path / "kept")
-    assert telltale | {"education"} <= set(kept.schema.feature_names)
-    assert "marital_status" not in kept.schema.feature_names
-    income = datasets.CensusIncome(raw["census_income"][0], ["income"]).prepare(tmp_path / "income")
-    assert telltale | {"education", "marital_status"} <= set(income.schema.feature_names)
+    kept = set(datasets.CensusIncome("census", keep_spelled_out=True).spec().categorical)
+    assert telltale | {"education"} <= kept
+    assert "marital_status" not in kept
+    assert telltale | {"education", "marital_status"} <= set(
+        datasets.CensusIncome("census", ["income"]).spec().categorical
+    )
 
 
 def test_movielens_1m_is_read_as_100k_is(raw, prepared, tmp_path):
@@ -217,11 +219,11 @@ def test_movielens_1m_is_read_as_100k_is(raw, prepared, tmp_path):
 
 
 def test_films_with_an_error_name_the_line(raw, tmp_path):
-    for old, new, message in [
-        ("|url", "", "line 4: 23 values, the release has 24"),
-        ("4|", "four|", "line 4, column 'movie_id': 'four' is not an integer"),
+    for name, old, new, message in [
+        ("short", "|url", "", "line 4: 23 values, the release has 24"),
+        ("text", "4|", "four|", "line 4, column 'movie_id': 'four' is not an integer"),
     ]:
-        folder = copy_of(raw, "movielens", tmp_path / new)
+        folder = copy_of(raw, "movielens", tmp_path / name)
         releases.replace_in(folder / "u.item", 4, old, new)
         with pytest.raises(ValueError, match=f"u.item, {message}"):
             datasets.MovieLens(folder).prepare(tmp_path / "out")
@@ -285,17 +287,25 @@ def test_labels_that_are_none(raw, tmp_path, name, file, old, new, message):
 
 
 @pytest.mark.skipif(not (SHARED / "ml-100k").is_dir(), reason="ml-100k is not beside the repository (../shared/data)")
-def test_real_movielens(tmp_path):
-    data = datasets.MovieLens(SHARED / "ml-100k").prepare(tmp_path / "out")
-    ratings = pd.read_csv(SHARED / "ml-100k" / "u.data", sep="\t", names=["user", "film", "rating", "time"])
-    assert sum(data.rows.values()) == 100_000
-    assert whole(data, "liked").sum() == (ratings["rating"] >= 4).sum()
-    assert whole(data, "disliked").sum() == (ratings["rating"] <= 2).sum()
-    assert set(values_of(data, "movie_id")) - {None} <= set(ratings["film"])
-    toy_story = values_of(data, "movie_id") == 1
-    assert set(whole(data, "year")[toy_story]) == {1995}
-    assert set(whole(data, "genre_animation")[toy_story]) == {1}
-    assert set(whole(data, "genre_action")[toy_story]) == {0}
+def test_real_movielens():
+    source = datasets.MovieLens(SHARED / "ml-100k")
+    with duckdb.connect() as connection:
+        columns = ["user_id", "movie_id", "date", "age", "occupation", "year", "genre_animation", "genre_action"]
+        frame = source.read(connection, source.files()).select(*columns, *source.tasks)
+        rows = frame.collect(backend="pandas").to_native()
+    names = ["user", "film", "rating", "time"]
+    ratings = pd.read_csv(SHARED / "ml-100k" / "u.data", sep="\t", names=names)
+    assert rows[["liked", "loved", "disliked"]].sum().tolist() == [
+        (ratings["rating"] >= 4).sum(),
+        (ratings["rating"] == 5).sum(),
+        (ratings["rating"] <= 2).sum(),
+    ]
+    assert rows.groupby("movie_id").size().to_dict() == ratings.groupby("film").size().to_dict()
+    days = pd.to_datetime(ratings["time"], unit="s").dt.strftime("%Y%m%d").astype(int)
+    assert sorted(rows["date"]) == sorted(days)
+    toy_story = rows[rows["movie_id"] == 1][["year", "genre_animation", "genre_action"]].drop_duplicates()
+    assert toy_story.to_numpy().tolist() == [[1995, 1, 0]]
+    assert set(rows[rows["user_id"] == 1]["occupation"]) == {"technician"}
 
 
 MINI = SHARED / "wechat_algo_data1_mini"

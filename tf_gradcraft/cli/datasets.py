@@ -46,13 +46,14 @@ def datasets(
 
 
 def overview(cards: Iterable[tuple[str, Card]]) -> Table:
-    """Returns one row a data set; tasks in brackets are not prepared unless they are asked for."""
+    """Returns one row a data set."""
     table = Table(title="Data sets", title_justify="left", show_lines=True)
-    for column in ("name", "tasks", "rows", "licence", "where to get it"):
-        table.add_column(column, overflow="fold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("tasks (in brackets: if asked for)", min_width=16)
+    table.add_column("rows")
+    table.add_column("licence, where to get it", overflow="fold")
     for name, card in cards:
-        names = [task if task in card.default_tasks else f"({task})" for task in card.tasks]
-        table.add_row(name, ", ".join(names), card.rows, card.licence, card.homepage)
+        table.add_row(name, "\n".join(marked_tasks(card)), card.rows, f"{card.licence}\n{card.homepage}")
     return table
 
 
@@ -66,21 +67,26 @@ def details(card: Card) -> Table:
     table.add_row("licence", card.licence)
     table.add_row("to cite", card.citation)
     table.add_row("files", "\n".join(card.files))
-    marked = {task if task in card.default_tasks else f"({task})": label for task, label in card.tasks.items()}
-    table.add_row("tasks (in brackets: if asked for)", lines(marked))
-    table.add_row("[red]never features[/red]", lines(card.outcomes))
+    tasks = zip(marked_tasks(card), card.tasks.values(), strict=True)
+    table.add_row("tasks (in brackets: if asked for)", lines(tasks))
+    table.add_row("[red]never features[/red]", lines(card.outcomes.items()))
     if card.warnings:
         table.add_row("[red]mind[/red]", "\n".join(card.warnings))
     if card.options:
-        table.add_row("options, --set name=value", lines(card.options))
+        table.add_row("options, --set name=value", lines(card.options.items()))
     return table
 
 
-def lines(texts: dict[str, str] | Iterable[tuple[str, str]]) -> str:
+def marked_tasks(card: Card) -> list[str]:
+    """Returns the names of the tasks, those in brackets that are prepared only when they are asked for."""
+    return [task if task in card.default_tasks else f"({task})" for task in card.tasks]
+
+
+def lines(texts: Iterable[tuple[str, str]]) -> str:
     """Returns one line for each name and text.
 
     Example:
-        >>> lines({"like": "is_like"})
-        'like: is_like'
+        >>> lines([("like", "column is_like")])
+        'like: column is_like'
     """
-    return "\n".join(f"{name}: {text}" for name, text in dict(texts).items())
+    return "\n".join(f"{name}: {text}" for name, text in texts)

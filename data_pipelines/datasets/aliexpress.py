@@ -78,6 +78,7 @@ class AliExpress(TableDataSet):
     types = USER_TYPES | ITEM_TYPES
     split = "release"
     has_part = True
+    anonymous = True
 
     def __init__(self, path: str | Path, tasks: Iterable[str] | None = None, *, country: str = "NL") -> None:
         super().__init__(path, tasks)
@@ -96,12 +97,6 @@ class AliExpress(TableDataSet):
             for part in ("train", "test")
             for kind in ("user", "item")
         }
-
-    def prepare(self, folder: str | Path, split: str | None = None, **options: Any) -> Any:
-        """See `TableDataSet.prepare`; `k_core` is refused."""
-        if options.get("k_core"):
-            raise ValueError("aliexpress names neither users nor items, so it has no k-core; leave k_core out")
-        return super().prepare(folder, split, **options)
 
     def spec(self) -> TableSpec:
         """See `TableDataSet.spec`."""

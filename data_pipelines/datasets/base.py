@@ -47,20 +47,12 @@ class TableDataSet(ABC):
     """First date of the valid part and of the test part unless others are given; None where rows have no date."""
     has_part: ClassVar[bool] = False
     """Whether the release has a test part of its own, which `split="release"` keeps; `read` then yields `PART`."""
+    anonymous: ClassVar[bool] = False
+    """Whether the release tells neither users nor items apart, so that there is no k-core."""
 
     def __init__(self, path: str | Path, tasks: Iterable[str] | None = None) -> None:
         self.path = Path(path)
         self.tasks = check_tasks(self.card.default_tasks if tasks is None else tasks, tuple(self.card.tasks))
-
-    def _flag(self, name: str, value: object) -> bool:
-        """Returns an option that is true or false.
-
-        Raises:
-            ValueError: If it is neither.
-        """
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} is true or false, got {value!r}")
-        return value
 
     @abstractmethod
     def files(self) -> dict[str, list[Path]]:
@@ -151,6 +143,8 @@ class TableDataSet(ABC):
 
     def _options(self, split: str, options: dict[str, Any]) -> Options:
         """The choices; the release's own split is one by the column `PART`."""
+        if self.anonymous and options.get("k_core"):
+            raise ValueError(f"{self.name} tells neither users nor items apart, so it has no k-core; leave k_core out")
         if split == RELEASE:
             if not self.has_part:
                 raise ValueError(f"the release of {self.name} has no test part of its own; use split={self.split!r}")
@@ -162,3 +156,18 @@ class TableDataSet(ABC):
                 raise ValueError(f"the rows of {self.name} have no date; use split={self.split!r} or 'random'")
             options = {"valid_from": self.dates[0], "test_from": self.dates[1], **options}
         return Options(**options, split=split)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Returns an option that is true or false.
+
+    Raises:
+        ValueError: If it is neither.
+
+    Example:
+        >>> check_flag("include_random", True)
+        True
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is true or false, got {value!r}")
+    return value

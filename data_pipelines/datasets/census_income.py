@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import narwhals as nw
 
-from tf_gradcraft.data_pipelines.datasets.base import PART, TableDataSet
+from tf_gradcraft.data_pipelines.datasets.base import PART, TableDataSet, check_flag
 from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.datasets.text_files import numbered, read_text
 from tf_gradcraft.data_pipelines.preparation.options import TableSpec
@@ -102,10 +102,11 @@ class CensusIncome(TableDataSet):
     types = TYPES
     split = "release"
     has_part = True
+    anonymous = True
 
     def __init__(self, path: str | Path, tasks: Iterable[str] | None = None, *, keep_spelled_out: bool = False) -> None:
         super().__init__(path, tasks)
-        self.keep_spelled_out = self._flag("keep_spelled_out", keep_spelled_out)
+        self.keep_spelled_out = check_flag("keep_spelled_out", keep_spelled_out)
 
     def arguments(self) -> dict[str, Any]:
         """See `TableDataSet.arguments`."""
@@ -114,12 +115,6 @@ class CensusIncome(TableDataSet):
     def files(self) -> dict[str, list[Path]]:
         """See `TableDataSet.files`."""
         return {"train": self.find("census-income.data"), "test": self.find("census-income.test")}
-
-    def prepare(self, folder: str | Path, split: str | None = None, **options: Any) -> Any:
-        """See `TableDataSet.prepare`; `k_core` is refused."""
-        if options.get("k_core"):
-            raise ValueError("census_income describes each person once, so it has no k-core; leave k_core out")
-        return super().prepare(folder, split, **options)
 
     def spec(self) -> TableSpec:
         """See `TableDataSet.spec`."""

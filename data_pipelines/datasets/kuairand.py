@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import narwhals as nw
 
-from tf_gradcraft.data_pipelines.datasets.base import TableDataSet
+from tf_gradcraft.data_pipelines.datasets.base import TableDataSet, check_flag
 from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
 from tf_gradcraft.data_pipelines.preparation.options import TableSpec
@@ -127,7 +127,7 @@ class KuaiRand(TableDataSet):
 
     def __init__(self, path: str | Path, tasks: Iterable[str] | None = None, *, include_random: bool = False) -> None:
         super().__init__(path, tasks)
-        self.include_random = self._flag("include_random", include_random)
+        self.include_random = check_flag("include_random", include_random)
 
     def arguments(self) -> dict[str, Any]:
         """See `TableDataSet.arguments`."""

@@ -9,18 +9,21 @@ between columns, and in the last column features as `field \x02 id \x03 value`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import narwhals as nw
 
-from tf_gradcraft.data_pipelines.datasets.base import PART, TableDataSet
+from tf_gradcraft.data_pipelines.datasets.base import PART, TableDataSet, check_flag
 from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.datasets.text_files import read_text
 from tf_gradcraft.data_pipelines.preparation.cleaning import join_features
 from tf_gradcraft.data_pipelines.preparation.options import TableSpec
 
+CLICKED = "clicked"
+"""Column with the weight of the label of conversion, when only clicked impressions count."""
 PARTS = ("train", "test")
 KINDS = ("sample_skeleton", "common_features")
 SKELETON_TYPES = {
@@ -56,8 +59,9 @@ OTHER_FIELDS = {
 class AliCCP(TableDataSet):
     """The release of Ali-CCP: skeletons of impressions, joined with the features that many of them have in common.
 
-    A conversion is known on every impression: no click, no conversion. So its label is one of the entire space (the
-    chained models ESMM and ESCM2 take it as it is). The few rows with a conversion but no click, which contradict
+    A conversion is known on every impression: no click, no conversion. So its label is one of the entire space, which
+    the chained models ESMM and ESCM2 take as it is. With `clicked_only` it has weight 0 on impressions without a click:
+    models then learn the rate of conversion after a click. Rows with a conversion but no click, which contradict
     themselves, are dropped.
 
     The fields with several values (210, 109_14, 110_14, 127_14, 150_14) are not read.
@@ -65,6 +69,7 @@ class AliCCP(TableDataSet):
     Args:
         path: The folder with the four CSV files.
         tasks: Names of the tasks, in order, of: click, conversion.
+        clicked_only: Whether the label of conversion counts on clicked impressions only.
 
     Raises:
         ValueError: If a task is not known.
@@ -86,6 +91,7 @@ class AliCCP(TableDataSet):
         ),
         tasks={"click": "second column of the skeleton", "conversion": "third column: a purchase after the click"},
         outcomes={"click": "the label of click", "conversion": "the label of conversion"},
+        options={"clicked_only": "conversion counts on clicked impressions only (default false: on all)"},
         warnings=(
             "About 4 % of the impressions are clicked and 0.02 % converted: batches without a conversion are common.",
             "Rows have no time. The release's test part is later than its train part; split='random' mixes them.",
@@ -95,6 +101,14 @@ class AliCCP(TableDataSet):
     types = SKELETON_TYPES
     split = "release"
     has_part = True
+
+    def __init__(self, path: str | Path, tasks: Iterable[str] | None = None, *, clicked_only: bool = False) -> None:
+        super().__init__(path, tasks)
+        self.clicked_only = check_flag("clicked_only", clicked_only)
+
+    def arguments(self) -> dict[str, Any]:
+        """See `TableDataSet.arguments`."""
+        return {"clicked_only": self.clicked_only}
 
     def files(self) -> dict[str, list[Path]]:
         """See `TableDataSet.files`."""
@@ -111,6 +125,7 @@ class AliCCP(TableDataSet):
             tasks=self.tasks,
             categorical=dict.fromkeys(fields, "int64"),
             statistic_keys=("user_id", "item_id", "category", "shop", "brand"),
+            masks={"conversion": CLICKED} if self.clicked_only and "conversion" in self.tasks else {},
             candidate=tuple(name for name in (*ITEM_FIELDS.values(), *OTHER_FIELDS.values()) if name != "position"),
         )
 
@@ -127,7 +142,7 @@ class AliCCP(TableDataSet):
             joined = join_features(nw.from_native(samples), nw.from_native(users), "common_index", str(common))
             parts.append(joined.drop("common_index"))
         contradiction = ((nw.col("click") == 0) & (nw.col("conversion") == 1)).fill_null(False)
-        return nw.concat(parts).filter(~contradiction)
+        return nw.concat(parts).filter(~contradiction).with_columns(nw.col("click").alias(CLICKED))
 
 
 def fields_of(names: Mapping[str, str]) -> str:

@@ -47,8 +47,8 @@ def test_options_of_a_data_set(tmp_path):
     assert manifest["label_rates"]["train"]["liked"] == manifest["label_rates"]["train"]["loved"] > 0
     error = fail("prepare", "movielens", raw, out, "--set", "liked_form=5")
     assert "option of movielens='liked_form' is not known; did you mean 'liked_from'?" in error
-    assert "ali_ccp has no options of its own; leave --set country out" in fail(
-        "prepare", "ali_ccp", raw, out, "--set", "country=NL"
+    assert "synthetic has no options of its own; leave --set country out" in fail(
+        "prepare", "synthetic", raw, out, "--set", "country=NL"
     )
     error = fail("prepare", "wechat", raw, out)
     assert "holds no user_action*.csv; these files are read: user_action*.csv, feed_info*.csv" in error

@@ -121,6 +121,7 @@ def aliexpress(folder):
         users = [[f"s{page}", *random.integers(0, 5, 32)] for page in range(pages)]
         feedback = random.integers(0, 3, 5 * pages)
         items = [[f"s{row // 5}", *random.integers(0, 9, 47), value] for row, value in enumerate(feedback)]
+        users.append(users[0])  # a search that stands there twice is one
         items.append(["no such search", *random.integers(0, 9, 47), 1])
         write_lines(folder / f"es_user_{part}.csv", users, ",")
         write_lines(folder / f"es_item_{part}.csv", items, ",")

@@ -188,6 +188,13 @@ def test_ali_ccp_joins_what_samples_have_in_common(raw, prepared):
     assert whole(data, "conversion").sum() == both["conversion"].sum()
 
 
+def test_ali_ccp_conversions_of_clicked_impressions(raw, prepared, tmp_path):
+    data = datasets.AliCCP(raw["ali_ccp"][0], clicked_only=True).prepare(tmp_path / "out")
+    assert data.schema.task("conversion").mask == "clicked"
+    np.testing.assert_array_equal(whole(data, "clicked"), whole(data, "click"))
+    assert prepared["ali_ccp"].schema.task("conversion").mask is None
+
+
 def test_census_columns_that_say_the_label(prepared):
     telltale = {"tax_filer_status", "household_and_family", "household_summary"}
     assert not telltale & set(prepared["census_income"].schema.feature_names)

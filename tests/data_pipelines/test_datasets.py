@@ -227,7 +227,7 @@ def test_movielens_1m_is_read_as_100k_is(raw, prepared, tmp_path):
 
 def test_films_with_an_error_name_the_line(raw, tmp_path):
     for name, old, new, message in [
-        ("short", "|url", "", "line 4: 23 values, the release has 24"),
+        ("short", "|url", "", "line 4: 23 values, but the release has 24"),
         ("text", "4|", "four|", "line 4, column 'movie_id': 'four' is not an integer"),
     ]:
         folder = copy_of(raw, "movielens", tmp_path / name)

@@ -117,7 +117,7 @@ class KuaiRand(TableDataSet):
         },
         warnings=(
             "User and video ids of Pure, 1K and 27K are numbered anew: never mix their files.",
-            "Rows that repeat another one exactly are dropped (about 2.4 % of the later Pure log).",
+            "Rows that repeat another one exactly are dropped (2.4 % in the part of Pure that was looked at).",
             "In a random split the same user's later feedback is in the training part; split='date' is the honest one.",
         ),
         options={"include_random": "also read log_random_*.csv: videos shown at random, another distribution"},

@@ -94,7 +94,7 @@ class CensusIncome(TableDataSet):
         warnings=(
             "With the task never_married, tax_filer_status, household_and_family and household_summary say the label "
             "in other words. They are left out unless keep_spelled_out is set; published comparisons keep them.",
-            "A fifth of the rows equal another one or contradict it; rows of the test file may stand in the train file.",
+            "A fifth of the rows equal or contradict another one; rows of the test file may stand in the train file.",
             "No person is described twice: ids, historical rates and group AUC have no meaning here.",
         ),
         options={"keep_spelled_out": "keep columns that say the label in other words (default false)"},

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tf_gradcraft.data_pipelines.datasets.base import TableDataSet
 from tf_gradcraft.data_pipelines.datasets.card import Card
-from tf_gradcraft.data_pipelines.datasets.text_files import read_text
+from tf_gradcraft.data_pipelines.datasets.text_files import open_text, read_text
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
 from tf_gradcraft.data_pipelines.preparation.options import TableSpec
 
@@ -155,7 +155,9 @@ def read_movies(path: Path, small: bool) -> pa.Table:
     """
     delimiter, count = ("|", 24) if small else ("::", 3)
     columns: dict[str, list] = {"movie_id": [], "year": [], **{name: [] for name in GENRE_FEATURES.values()}}
-    for number, line in enumerate(path.read_text(encoding="latin-1").split("\n"), start=1):
+    with open_text(path, "latin-1") as file:
+        lines = file.read().split("\n")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         values = line.rstrip("\r").split(delimiter)

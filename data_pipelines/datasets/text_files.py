@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 import narwhals as nw
@@ -68,12 +70,18 @@ def first_line(path: Path) -> str:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; check the path, or download the data set again")
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
-        line = str(file.readline())
+    with open_text(path, "utf-8") as file:
+        line = file.readline()
     if not line:
         raise ValueError(f"{path} is empty; download the file again")
     return line.rstrip("\r\n")
+
+
+def open_text(path: Path, encoding: str) -> TextIO:
+    """Opens a text file (also gzip) for reading; what is not in the encoding is replaced."""
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.open(path), encoding=encoding, errors="replace")
+    return path.open(encoding=encoding, errors="replace")
 
 
 def numbered(relation: duckdb.DuckDBPyRelation, name: str) -> nw.LazyFrame:

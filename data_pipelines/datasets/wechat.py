@@ -135,7 +135,6 @@ class WeChat(TableDataSet):
                 **dict.fromkeys(firsts, "string"),
             },
             numeric={"videoplayseconds": "log1p"},
-            crosses=(("userid", "device"),),
             statistic_keys=("userid", "feedid", "authorid", "bgm_singer_id", "first_manual_tag"),
             candidate=(*FEED_IDS, *firsts, "videoplayseconds"),
         )

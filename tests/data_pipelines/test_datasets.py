@@ -121,7 +121,7 @@ def test_another_layout_is_refused(release, raw, tmp_path):
 
 
 def test_files_packed_with_gzip(raw, prepared, tmp_path):
-    for name in ("census_income", "wechat"):
+    for name in ("census_income", "movielens", "wechat"):
         [release] = [release for release in RELEASES if release.name == name]
         folder = copy_of(raw, name, tmp_path / name)
         for path in list(folder.iterdir()):

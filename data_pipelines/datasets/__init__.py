@@ -4,13 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_gradcraft.data_pipelines.datasets.ali_ccp import AliCCP
+from tf_gradcraft.data_pipelines.datasets.aliexpress import AliExpress
+from tf_gradcraft.data_pipelines.datasets.base import TableDataSet
+from tf_gradcraft.data_pipelines.datasets.card import Card
+from tf_gradcraft.data_pipelines.datasets.census_income import CensusIncome
 from tf_gradcraft.data_pipelines.datasets.kuairand import KuaiRand
+from tf_gradcraft.data_pipelines.datasets.movielens import MovieLens
 from tf_gradcraft.data_pipelines.datasets.synthetic import Synthetic
+from tf_gradcraft.data_pipelines.datasets.wechat import WeChat
 from tf_gradcraft.suggestions import unknown_name
 
-__all__ = ["KuaiRand", "Synthetic", "get", "names"]
+__all__ = [
+    "AliCCP",
+    "AliExpress",
+    "Card",
+    "CensusIncome",
+    "KuaiRand",
+    "MovieLens",
+    "Synthetic",
+    "TableDataSet",
+    "WeChat",
+    "get",
+    "names",
+]
 
-_DATASETS: dict[str, Any] = {dataset.name: dataset for dataset in (KuaiRand, Synthetic)}
+_DATASETS: dict[str, Any] = {
+    dataset.name: dataset
+    for dataset in (
+        KuaiRand,
+        WeChat,
+        AliCCP,
+        AliExpress,
+        CensusIncome,
+        MovieLens,
+        Synthetic,
+    )
+}
 
 
 def names() -> tuple[str, ...]:
@@ -18,7 +48,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('kuairand', 'synthetic')
+        ('kuairand', 'wechat', 'ali_ccp', 'aliexpress', 'census_income', 'movielens', 'synthetic')
     """
     return tuple(_DATASETS)
 
@@ -34,7 +64,7 @@ def get(name: str) -> Any:
         'KuaiRand'
         >>> get("kuairad")
         Traceback (most recent call last):
-        ValueError: dataset='kuairad' is not known; did you mean 'kuairand'? Known: kuairand, synthetic
+        ValueError: dataset='kuairad' is not known; did you mean 'kuairand'? Known: kuairand, wechat, ali_ccp, ...
     """
     if name not in _DATASETS:
         raise ValueError(unknown_name("dataset", name, _DATASETS))

@@ -2,21 +2,25 @@
 
 Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed Videos", CIKM 2022,
 doi 10.1145/3511808.3557624. Licence CC BY-SA 4.0 (attribution, share-alike). Download: https://kuairand.com
+
+The layout is that of files of KuaiRand-Pure; the file names of 1K and 27K are those in the release's own description.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import narwhals as nw
 
+from tf_gradcraft.data_pipelines.datasets.base import TableDataSet, check_flag
+from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
-from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec, check_tasks
-from tf_gradcraft.data_pipelines.preparation.reading import read_csv, reading_errors
-from tf_gradcraft.data_pipelines.preparation.table import Progress, prepare_table
-from tf_gradcraft.data_pipelines.prepared import PreparedData
+from tf_gradcraft.data_pipelines.preparation.options import TableSpec
+from tf_gradcraft.data_pipelines.preparation.reading import read_csv
 
 LABELS = {
     "click": "is_click",
@@ -60,14 +64,14 @@ VIDEO_TYPES = {
 STATISTIC_KEYS = ("user_id", "video_id", "author_id", "music_id", "tag", "user_id_x_tab", "tab_x_hour")
 
 
-class KuaiRand:
+class KuaiRand(TableDataSet):
     """The official release of KuaiRand (Pure, 1K or 27K).
 
-    Reads whichever log files are there, drops rows that repeat another one exactly, and joins user and video
-    features. The statistics file of the release averages over the whole month, test days included: it is not read.
-    Neither are the day of the week and the age of a video features: the release holds few weeks and its videos were
-    uploaded within days of each other, so both would just name the date, which in a split by time is never seen
-    in training.
+    Reads whichever log files are there (27K has them in parts), drops rows that repeat another one exactly, and joins
+    user and video features. The statistics files of the release average over the whole month, test days included: they
+    are not read. Neither are the day of the week and the age of a video features: the release holds few weeks and its
+    videos were uploaded within days of each other, so both would just name the date, which in a split by time is never
+    seen in training.
 
     Args:
         path: The folder with the CSV files (`KuaiRand-Pure/data`).
@@ -85,79 +89,52 @@ class KuaiRand:
     """
 
     name = "kuairand"
-    title = "KuaiRand (Pure, 1K, 27K): short-video impressions, nine binary tasks"
-    homepage = "https://kuairand.com"
+    card = Card(
+        title="KuaiRand (Pure, 1K, 27K): short-video impressions",
+        rows="Pure 1.4 M (+ 1.2 M shown at random), 1K 11.7 M, 27K 322 M",
+        homepage="https://kuairand.com",
+        licence="CC BY-SA 4.0",
+        citation="Gao et al., KuaiRand, CIKM 2022, doi 10.1145/3511808.3557624",
+        files=(
+            "log_standard_*.csv",
+            "user_features_*.csv",
+            "video_features_basic_*.csv",
+            "log_random_*.csv (if asked)",
+        ),
+        tasks={
+            "click": "column is_click: a click, or in the feed a view of more than 7 s (the effective view)",
+            "long_view": "column long_view: at least 18 s, or the whole of a shorter video",
+            "complete_view": "play_time_ms >= duration_ms > 0",
+            **{task: f"column {column}" for task, column in LABELS.items() if task not in ("click", "long_view")},
+        },
+        default_tasks=DEFAULT_TASKS,
+        outcomes={
+            **{column: f"the label of {task}" for task, column in LABELS.items()},
+            "play_time_ms": "watching time, known afterwards; click, long_view and complete_view follow from it",
+            "profile_stay_time": "time spent afterwards",
+            "comment_stay_time": "time spent afterwards",
+            "video_features_statistic_*.csv": "averages over the whole month, test days included",
+        },
+        warnings=(
+            "User and video ids of Pure, 1K and 27K are numbered anew: never mix their files.",
+            "Rows that repeat another one exactly are dropped (2.4 % in the part of Pure that was looked at).",
+            "In a random split the same user's later feedback is in the training part; split='date' is the honest one.",
+        ),
+        options={"include_random": "also read log_random_*.csv: videos shown at random, another distribution"},
+    )
+    types = LOG_TYPES | USER_TYPES | VIDEO_TYPES | NUMBER_TYPES
+    dates = (20220502, 20220504)
 
-    def __init__(self, path: str | Path, tasks: Iterable[str] = DEFAULT_TASKS, *, include_random: bool = False) -> None:
-        self.path = Path(path)
-        self.tasks = check_tasks(tasks, TASKS)
-        self.include_random = include_random
+    def __init__(self, path: str | Path, tasks: Iterable[str] | None = None, *, include_random: bool = False) -> None:
+        super().__init__(path, tasks)
+        self.include_random = check_flag("include_random", include_random)
 
-    def prepare(
-        self,
-        folder: str | Path,
-        split: str = "random",
-        *,
-        k_core: int = 0,
-        valid_from: int = 20220502,
-        test_from: int = 20220504,
-        seed: int = 0,
-        min_count: int = 1,
-        folds: int = 5,
-        smoothing: float | Mapping[str, float] = 10.0,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> PreparedData:
-        """Prepares the log: cleaning, k-core, split, vocabularies, historical rates, Parquet.
+    def arguments(self) -> dict[str, Any]:
+        """See `TableDataSet.arguments`."""
+        return {"include_random": self.include_random}
 
-        Nothing is fitted on valid or test rows. Repeating a preparation with equal inputs and arguments does nothing.
-
-        Args:
-            folder: The prepared folder to write.
-            split: `"random"` (8:1:1) or `"date"`.
-            k_core: Keeps only users and videos with at least so many rows, iterated until stable; 0 keeps all.
-            valid_from: First date (YYYYMMDD) of the valid part (split by date).
-            test_from: First date of the test part (split by date).
-            seed: Seed of the random split and of the folds.
-            min_count: Values in fewer training rows become unknown (id 0).
-            folds: Number of folds for the rates of the training rows.
-            smoothing: Number of rows that the prior counts for in a rate: one number, or one for each task.
-            overwrite: Whether to replace a folder that was prepared with other arguments or inputs.
-            progress: Called with a short text before each step.
-
-        Returns:
-            The `PreparedData`.
-
-        Raises:
-            FileNotFoundError: If the folder of the release or a file of it is missing.
-            ValueError: If a column is missing, a value is not what it should be, a part of the split is empty, or
-                `folder` holds something else. `folder` then stays as it was.
-        """
-        options = Options(
-            split=split,
-            k_core=k_core,
-            valid_from=valid_from,
-            test_from=test_from,
-            seed=seed,
-            min_count=min_count,
-            folds=folds,
-            smoothing=smoothing,
-        )
-        logs, users, videos = self._files()
-        with duckdb.connect() as connection, reading_errors(LOG_TYPES | USER_TYPES | VIDEO_TYPES | NUMBER_TYPES):
-            return prepare_table(
-                lambda: self._read(connection, logs, users, videos, progress or (lambda text: None)),
-                self._spec(),
-                options,
-                folder,
-                dataset=self.name,
-                inputs=[*logs, users, videos],
-                arguments={"include_random": self.include_random},
-                overwrite=overwrite,
-                progress=progress,
-            )
-
-    def _spec(self) -> TableSpec:
+    def spec(self) -> TableSpec:
+        """See `TableDataSet.spec`."""
         categorical = {"user_id": "int64", "video_id": "int64", "tab": "int64", "hour": "int64"}
         return TableSpec(
             user="user_id",
@@ -172,25 +149,29 @@ class KuaiRand:
             candidate=(*VIDEO_TYPES, "duration_ms", *VIDEO_NUMBERS),
         )
 
-    def _files(self) -> tuple[list[Path], Path, Path]:
-        """Finds the log files and the features of users and videos."""
-        if not self.path.is_dir():
-            raise FileNotFoundError(f"{self.path} is no folder; get the release from {self.homepage} and name its data")
-        logs = sorted(self.path.glob("log_*.csv"))
-        logs = [path for path in logs if self.include_random or not path.name.startswith("log_random")]
-        found = [logs, *(sorted(self.path.glob(f"{stem}*.csv")) for stem in ("user_features", "video_features_basic"))]
-        names = ("log_standard_*.csv", "user_features*.csv", "video_features_basic*.csv")
-        for paths, name in zip(found, names, strict=True):
-            if not paths:
-                raise FileNotFoundError(f"{self.path} holds no {name}; get the whole release from {self.homepage}")
-        return logs, found[1][0], found[2][0]
+    def files(self) -> dict[str, list[Path]]:
+        """See `TableDataSet.files`."""
+        found = {
+            "logs": self.find("log_*.csv" if self.include_random else "log_standard_*.csv"),
+            "users": self.find("user_features*.csv"),
+            "videos": self.find("video_features_basic*.csv"),
+        }
+        names = [path.name for paths in found.values() for path in paths]
+        versions = {match[1] for name in names if (match := re.search(r"_(pure|1k|27k)[_.]", name))}
+        if len(versions) > 1:
+            raise ValueError(
+                f"{self.path} holds files of {' and '.join(sorted(versions))}, whose ids are numbered differently; "
+                "keep each version in a folder of its own"
+            )
+        return found
 
-    def _read(
-        self, connection: duckdb.DuckDBPyConnection, logs: list[Path], users: Path, videos: Path, progress: Progress
-    ) -> nw.LazyFrame:
-        """The cleaned log with features and labels, lazily."""
-        progress(f"reading {', '.join(path.name for path in logs)}")
-        log = drop_duplicates(nw.concat([read_csv(connection, path, LOG_TYPES) for path in logs]))
+    def read(self, connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[Path]]) -> nw.LazyFrame:
+        """See `TableDataSet.read`."""
+
+        def read_all(kind: str, types: Mapping[str, str]) -> nw.LazyFrame:
+            return nw.concat([read_csv(connection, path, types) for path in files[kind]])
+
+        log = drop_duplicates(read_all("logs", LOG_TYPES))
         labels = {task: nw.col(column) for task, column in LABELS.items()}
         complete = (nw.col("play_time_ms") >= nw.col("duration_ms")) & (nw.col("duration_ms") > 0)
         labels["complete_view"] = complete.cast(nw.Int64)
@@ -200,5 +181,5 @@ class KuaiRand:
         ).select(*LOG_KEYS, "hour", *self.tasks)
         user_types = USER_TYPES | dict.fromkeys(USER_NUMBERS, "float32")
         video_types = VIDEO_TYPES | dict.fromkeys(VIDEO_NUMBERS, "float32")
-        log = join_features(log, read_csv(connection, users, user_types), "user_id", str(users))
-        return join_features(log, read_csv(connection, videos, video_types), "video_id", str(videos))
+        log = join_features(log, read_all("users", user_types), "user_id", str(files["users"][0]))
+        return join_features(log, read_all("videos", video_types), "video_id", str(files["videos"][0]))

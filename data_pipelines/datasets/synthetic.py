@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.preparation.cleaning import drop_duplicates, join_features
 from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec, check_tasks
 from tf_gradcraft.data_pipelines.preparation.reading import read_csv, reading_errors
@@ -62,8 +63,16 @@ class Synthetic:
     """
 
     name = "synthetic"
-    title = "Seeded synthetic short-video log: four binary tasks with known true probabilities"
-    homepage = "made by Synthetic.write (`tf-gradcraft demo`)"
+    card = Card(
+        title="Seeded synthetic short-video log with known true probabilities",
+        rows="as many as asked for",
+        homepage="made by Synthetic.write, or tf-gradcraft demo",
+        licence="none needed: it is drawn at random",
+        citation="this library",
+        files=("log.csv", "users.csv", "videos.csv"),
+        tasks={task: f"column {task}" for task in TASKS},
+        outcomes={**{task: f"the label of {task}" for task in TASKS}, TRUTH_FILE: "the true probabilities"},
+    )
 
     def __init__(self, path: str | Path, tasks: Iterable[str] = TASKS) -> None:
         self.path = Path(path)

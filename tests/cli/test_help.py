@@ -8,7 +8,7 @@ import time
 import pytest
 from calling import call, succeed
 
-COMMANDS = ("demo", "prepare", "prepare-table", "train", "evaluate", "export", "serve-check", "serve-config")
+COMMANDS = ("demo", "datasets", "prepare", "prepare-table", "train", "evaluate", "export", "serve-check", "serve-config")
 
 HELP = """
 import sys

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from tf_gradcraft.data_pipelines.checks import check_finite, check_ids, check_labels, check_lists, check_weights
 from tf_gradcraft.data_pipelines.manifest import AGAIN, read_manifest, verify_files
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS

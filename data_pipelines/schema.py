@@ -28,8 +28,8 @@ class Schema:
         tasks: The tasks, in a fixed order (the order of the model's outputs).
         group: Name of the raw column whose values group the rows for group AUC (most often the user), or None. A batch
             carries it as the column `"group"`.
-        vocabularies: For each categorical feature its `Vocabulary`; may be empty (a model can be built without, an
-            export can't).
+        vocabularies: For each feature that has one (`Feature.has_vocabulary`) its `Vocabulary`; may be empty (a model
+            can be built without, an export can't).
 
     Raises:
         ValueError: If a name is used twice, or a feature or task refers to one that does not exist.
@@ -54,15 +54,45 @@ class Schema:
         names = [feature.name for feature in self.features] + [task.name for task in self.tasks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"these names are used twice in the schema: {', '.join(twice)}")
+        object.__setattr__(self, "features", tuple(map(self._with_ids_of_another, self.features)))
         for task in self.tasks:
             self._check_columns(task)
-        tables: dict[str, int | None] = {}
+        tables: dict[str, Feature] = {}
         for feature in self.features:
-            for other in (*feature.crosses, *([feature.key] if feature.key else [])):
+            for other in (*feature.crosses, *filter(None, (feature.key, feature.of))):
                 if self.feature(other).kind != "categorical":
                     raise ValueError(f"feature {feature.name!r} refers to {other!r}, which is not categorical")
-            if feature.kind == "categorical" and tables.setdefault(str(feature.table), feature.size) != feature.size:
-                raise ValueError(f"features that share the table {feature.table!r} must have the same size")
+            if feature.key is not None and self.feature(feature.key).hashed:
+                raise ValueError(
+                    f"feature {feature.name!r}: {feature.key!r} is hashed and keeps no vocabulary, so no statistics by "
+                    "id either; leave the statistic out, or give that feature a vocabulary"
+                )
+            if feature.table is None or feature.kind == "history":
+                continue
+            first = tables.setdefault(feature.table, feature)
+            for argument in ("size", "dimension", "hashed", "boundaries"):
+                if getattr(feature, argument) != getattr(first, argument):
+                    raise ValueError(
+                        f"features that share the table {feature.table!r} must have the same {argument}: "
+                        f"{first.name!r} has {getattr(first, argument)}, {feature.name!r} {getattr(feature, argument)}"
+                    )
+
+    def _with_ids_of_another(self, feature: Feature) -> Feature:
+        """Returns a history with what follows from the feature whose values it lists; any other as it is."""
+        if feature.of is None:
+            return feature
+        listed = self.feature(feature.of)
+        if not listed.raw:
+            raise ValueError(f"feature {feature.name!r} lists values of {listed.name!r}, which has none of its own")
+        for argument in ("size", "table", "dimension"):
+            if getattr(feature, argument) not in (None, getattr(listed, argument)):
+                raise ValueError(
+                    f"feature {feature.name!r}: {argument} follows from {listed.name!r}; leave out "
+                    f"{argument}={getattr(feature, argument)!r}"
+                )
+        return dataclasses.replace(
+            feature, dtype=listed.dtype, size=listed.size, table=listed.table, dimension=listed.dimension
+        )
 
     def _check_columns(self, task: Task) -> None:
         """Refuses a task that refers to a feature or task which does not fit."""
@@ -108,6 +138,8 @@ class Schema:
 
     def side(self, name: str) -> str:
         """Returns the side of a feature: `"candidate"` if it is made of any candidate feature, else `"request"`.
+
+        That of a history is where its list comes from; what is pooled from it depends on the feature `of` as well.
 
         Example:
             >>> user = Feature(name="user", kind="categorical", dtype="int64", size=9)

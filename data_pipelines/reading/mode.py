@@ -24,8 +24,8 @@ def choose_mode(mode: str, size: int, available: int | None = None) -> str:
         ValueError: If the mode is not known.
 
     Example:
-        >>> choose_mode("auto", size=10**9, available=8 * 10**9), choose_mode("auto", size=2 * 10**9, available=8 * 10**9)
-        ('memory', 'streaming')
+        >>> [choose_mode("auto", size, available=8 * 10**9) for size in (10**9, 2 * 10**9)]
+        ['memory', 'streaming']
     """
     if mode not in MODES:
         raise ValueError(unknown_name("mode", mode, MODES))

@@ -12,8 +12,8 @@ import tensorflow as tf
 class Plan:
     """How the rows of a split become batches.
 
-    In a pass (an epoch) all rows have one order, the same for all workers: ascending, or drawn from the seed. It is cut into
-    one piece of consecutive places a worker, equal but for one row, and each piece into batches.
+    In a pass (an epoch) all rows have one order, the same for all workers: ascending, or drawn from the seed. It is cut
+    into one piece of consecutive places a worker, equal but for one row, and each piece into batches.
 
     Args:
         rows: Rows of the split.
@@ -59,8 +59,8 @@ class Plan:
             )
         if self.repeat and not self.steps:
             raise ValueError(
-                f"there is no batch to repeat: worker {self.worker} of {self.num_workers} has {self.stop - self.start} of "
-                f"{self.rows} rows, a batch {self.batch_size}, {self.drop_remainder=}; take a smaller batch_size"
+                f"there is no batch to repeat: batches of {self.batch_size} (drop_remainder={self.drop_remainder}) from "
+                f"{self.rows} rows for {self.num_workers} workers; take a smaller batch_size or fewer workers"
             )
 
     @property

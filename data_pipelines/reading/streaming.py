@@ -17,18 +17,18 @@ def streaming_dataset(
 ) -> tf.data.Dataset:
     """Returns a dataset of batches over Parquet shards.
 
-    Rows are read a *window* at a time: as many row groups as have about `shuffle_rows` rows. Shuffled, the row groups of
-    all shards come in a new order each pass, and the rows of a window in an order of their own. Batches are cut from
-    the windows one after another, so that every batch is full but the last. What a window holds follows from the seed and
-    its number alone: reading can begin anywhere without reading what comes before, and a worker reads little more than
-    its own part. The next window is read while this one is used: memory holds about three.
+    Rows are read a *window* at a time: as many row groups as have about `shuffle_rows` rows. Shuffled, the row groups
+    of all shards come in a new order each pass, and the rows of a window in an order of their own. Batches are cut from
+    the windows one after another, so that every batch is full but the last. What a window holds follows from the seed
+    and its number alone: reading can begin anywhere without reading what comes before, and a worker reads little more
+    than its own part. The next window is read while this one is used: memory holds about three.
 
     Args:
         shards: The shards of the split.
         layout: What an element holds.
         plan: Which rows make which batch.
         check: Called with a place and its columns once for each row group, when it is first read.
-        shuffle_rows: Rows of a window, at least; a row group is never parted.
+        shuffle_rows: Rows of a window, about; a row group is never parted.
 
     Returns:
         A dataset of `(features, labels)` or `(features, labels, weights)`, of known cardinality unless it repeats.

@@ -11,14 +11,13 @@ import numpy as np
 from tf_gradcraft.data_pipelines.checks import check_finite, check_ids, check_labels, check_lists, check_weights
 from tf_gradcraft.data_pipelines.manifest import AGAIN, read_manifest, verify_files
 from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS
+from tf_gradcraft.data_pipelines.reading.layout import layout_of
 from tf_gradcraft.data_pipelines.reading.shards import Shards, open_shards
 from tf_gradcraft.data_pipelines.schema import GROUP, Schema
 from tf_gradcraft.suggestions import unknown_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from tf_gradcraft.data_pipelines.reading.packing import Layout
 
 
 class PreparedData:
@@ -152,7 +151,7 @@ class PreparedData:
         from tf_gradcraft.data_pipelines.reading.plan import Plan
         from tf_gradcraft.data_pipelines.reading.streaming import streaming_dataset
 
-        layout = self.layout(tasks, features)
+        layout = layout_of(self.schema, tasks, features)
         sharing: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers, "worker": worker}
         opened = {split: self.shards(split, layout.columns) for split in SPLITS}
         chosen = choose_mode(mode, sum(shards.bytes(layout.columns) for shards in opened.values()))
@@ -194,25 +193,11 @@ class PreparedData:
             worker=worker,
         ).steps
 
-    def layout(self, tasks: Iterable[str] | None = None, features: Iterable[str] | None = None) -> Layout:
-        """Returns what a batch holds.
+    def to_tfrecord(self, folder: str | Path, compression: str | None = None, rows_per_file: int = 1_000_000) -> Path:
+        """Writes the rows as files of `tf.train.Example`, see `reading.tfrecord.write_tfrecord`."""
+        from tf_gradcraft.data_pipelines.reading.tfrecord import write_tfrecord
 
-        Args:
-            tasks: Names of the tasks, in this order; all by default.
-            features: Names of the features, in this order; all by default.
-
-        Raises:
-            ValueError: If a name is not known, or none is given.
-        """
-        from tf_gradcraft.data_pipelines.reading.packing import Layout
-
-        task_names = self.schema.task_names if tasks is None else tasks
-        feature_names = self.schema.feature_names if features is None else features
-        masks = {name: self.schema.task(name).mask for name in task_names}
-        names = [self.schema.feature(name).name for name in feature_names]
-        if not masks or not names:
-            raise ValueError("load needs at least one task and one feature")
-        return Layout([*names, GROUP], masks)
+        return write_tfrecord(self, folder, compression, rows_per_file)
 
     def _check(self, where: str, columns: dict[str, np.ndarray]) -> None:
         """Refuses values that would train nonsense."""

@@ -19,6 +19,8 @@ from tf_gradcraft.data_pipelines.prepared import PreparedData
 from tf_gradcraft.data_pipelines.schema import Schema
 
 ROWS_PER_SHARD = 1_000_000
+ROWS_PER_GROUP = 65_536
+"""What is read at a time when the shards are streamed."""
 
 
 class FolderWriter:
@@ -113,7 +115,13 @@ def write_shards(folder: Path, columns: dict[str, np.ndarray], at: np.ndarray, l
     for number, rows in enumerate(np.array_split(at, max(1, -(-len(at) // limit)))):
         table = pa.table({name: values[rows] for name, values in columns.items()})
         # Dictionaries pay for repeated integers only.
-        pq.write_table(table, folder / f"part-{number:05d}.parquet", compression="zstd", use_dictionary=integers)
+        pq.write_table(
+            table,
+            folder / f"part-{number:05d}.parquet",
+            compression="zstd",
+            use_dictionary=integers,
+            row_group_size=ROWS_PER_GROUP,
+        )
 
 
 def move_into_place(beside: Path, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -63,29 +63,3 @@ def packs_of(columns: Mapping[str, np.ndarray]) -> list[Pack]:
         else:
             flat.setdefault(str(values.dtype), []).append(name)
     return [*(Pack(tuple(names), dtype, len(names)) for dtype, names in flat.items()), *listed]
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What an element of a dataset holds.
-
-    Args:
-        features: Names of the columns of the first part of an element.
-        masks: For each task (a column of labels) the name of its mask column, or None.
-    """
-
-    features: Sequence[str]
-    masks: Mapping[str, str | None]
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of all columns that are needed, each once."""
-        return list(dict.fromkeys([*self.features, *self.masks, *(mask for mask in self.masks.values() if mask)]))
-
-    def element(self, batch: Mapping[str, tf.Tensor]) -> tuple:
-        """Returns `(features, labels)` or, when there is any mask, `(features, labels, weights)` of a batch."""
-        parts: tuple = ({name: batch[name] for name in self.features}, {task: batch[task] for task in self.masks})
-        if any(self.masks.values()):
-            ones = tf.ones_like(batch[next(iter(self.masks))])
-            parts += ({task: batch[mask] if mask else ones for task, mask in self.masks.items()},)
-        return parts

@@ -59,7 +59,7 @@ class Plan:
             )
         if self.repeat and not self.steps:
             raise ValueError(
-                f"there is no batch to repeat: batches of {self.batch_size} (drop_remainder={self.drop_remainder}) from "
+                f"no batch to repeat: batches of {self.batch_size} (drop_remainder={self.drop_remainder}) from "
                 f"{self.rows} rows for {self.num_workers} workers; take a smaller batch_size or fewer workers"
             )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tf_gradcraft.data_pipelines.reading.packing import Layout, packs_of
+from tf_gradcraft.data_pipelines.reading.layout import Layout
+from tf_gradcraft.data_pipelines.reading.packing import packs_of
 from tf_gradcraft.data_pipelines.reading.plan import Plan, passes
 from tf_gradcraft.data_pipelines.reading.shards import Check, Shards
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from calling import call, succeed
 
-COMMANDS = ("demo", "prepare", "train", "evaluate", "export", "serve-check", "serve-config")
+COMMANDS = ("demo", "synthesize", "prepare", "train", "evaluate", "export", "serve-check", "serve-config")
 
 HELP = """
 import sys

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tf_gradcraft.cli import demo, evaluate, export, prepare, serve_check, serve_config, train
+from tf_gradcraft.cli import demo, evaluate, export, prepare, serve_check, serve_config, synthesize, train
 from tf_gradcraft.cli.application import app
 
-for _command in (demo, prepare, train, evaluate, export, serve_check, serve_config):
+for _command in (demo, synthesize, prepare, train, evaluate, export, serve_check, serve_config):
     _command.register(app)
 
 __all__ = ["app"]

@@ -77,9 +77,9 @@ class PreparedData:
         Raises:
             ValueError: If the split or a column is not known, or the shards do not hold what the manifest says.
         """
-        shards = self.shards(split, () if names is None else names)
-        wanted = list(shards.types.names if names is None else names)
-        return shards.read(wanted, range(len(shards.groups)))
+        wanted = None if names is None else list(names)
+        shards = self.shards(split, wanted or ())
+        return shards.read(shards.types.names if wanted is None else wanted, range(len(shards.groups)))
 
     def shards(self, split: str, names: Iterable[str] = ()) -> Shards:
         """Opens the Parquet files of a split without reading their rows.

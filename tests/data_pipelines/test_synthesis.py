@@ -116,14 +116,14 @@ def test_blocks_are_drawn_one_by_one_and_memory_does_not_grow(tmp_path, small_bl
 
 
 def test_delayed_feedback_is_missing_at_the_end_of_the_log(tmp_path):
-    rates = {"click": 0.4, "follow": 0.3}
+    rates = {"view": 0.4, "follow": 0.3}
     day = 86_400.0
     path = tmp_path / "log"
     log = Synthetic.write(
-        path, 40_000, 2, base_rates=rates, cosines={("click", "follow"): 0.2}, delays={"follow": 2 * day}
+        path, 40_000, 2, base_rates=rates, cosines={("view", "follow"): 0.2}, delays={"follow": 2 * day}
     )
     rows, truth = pd.read_csv(path / "log.csv"), pd.DataFrame(log.truth())
-    assert log.tasks == ("click", "follow")
+    assert log.tasks == ("view", "follow")
     assert json.loads((path / "settings.json").read_text())["delays"] == {"follow": 2 * day}
     assert (rows["follow"] <= truth["follow_final"]).all()
     assert truth["follow_final"].mean() == pytest.approx(0.3, abs=0.01)
@@ -132,7 +132,7 @@ def test_delayed_feedback_is_missing_at_the_end_of_the_log(tmp_path):
     for _, at in rows.groupby("day").groups.items():
         assert rows["follow"][at].mean() == pytest.approx(truth["follow_observed"][at].mean(), abs=0.05)
     assert rows["follow"][rows["day"] == 14].mean() < 0.15 < 0.25 < rows["follow"][rows["day"] <= 7].mean()
-    assert log.prepare(tmp_path / "prepared").schema.task_names == ("click", "follow")
+    assert log.prepare(tmp_path / "prepared").schema.task_names == ("view", "follow")
 
 
 @pytest.mark.parametrize(

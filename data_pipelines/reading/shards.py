@@ -78,7 +78,8 @@ def open_shards(folder: Path, files: Sequence[str], columns: Iterable[str], rows
     """
     if not files:
         raise ValueError(f"{folder} holds no shard; {AGAIN}")
-    groups, types = [], None
+    groups: list[tuple[Path, int, int]] = []
+    types = None
     for name in files:
         path = folder / name
         try:

@@ -58,7 +58,7 @@ def write_tfrecord(
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        columns = {}
+        columns: dict[str, Any] = {}
         for split in SPLITS:
             shards = data.shards(split)
             columns = {name: describe(values) for name, values in shards.empty(shards.types.names).items()}
@@ -80,7 +80,8 @@ def describe(values: np.ndarray) -> dict[str, Any]:
 
 def _write_split(shards: Shards, folder: Path, compression: str | None, rows_per_file: int) -> None:
     folder.mkdir(parents=True)
-    writer, written = None, 0
+    writer: tf.io.TFRecordWriter | None = None
+    written = 0
     for group in range(len(shards.groups)):
         for row in serialize_rows(shards.read(shards.types.names, [group])):
             if writer is None or written % rows_per_file == 0:

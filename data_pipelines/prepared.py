@@ -144,7 +144,7 @@ class PreparedData:
         Raises:
             ValueError: If a name is not known, a number is out of range, a split is empty, or a column holds NaN,
                 an id outside its vocabulary or a label that its task does not have. While streaming, values are
-                checked when they are first read: a `tf.errors.UnknownError` then carries the same text.
+                checked when they are first read: a `tf.errors.InvalidArgumentError` then carries the same text.
         """
         from tf_gradcraft.data_pipelines.reading.memory import memory_dataset
         from tf_gradcraft.data_pipelines.reading.mode import choose_mode

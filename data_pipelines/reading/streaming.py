@@ -35,8 +35,8 @@ def streaming_dataset(
         A dataset of `(features, labels)` or `(features, labels, weights)`, of known cardinality unless it repeats.
 
     Raises:
-        tf.errors.UnknownError: While reading, with the text of the `ValueError` of a shard that can't be read or of a
-            value that `check` refuses.
+        tf.errors.InvalidArgumentError: While reading, with the text of the `ValueError` of a shard that can't be read
+            or of a value that `check` refuses.
     """
     packs = packs_of(shards.empty(layout.columns))
     rows_of_group = tf.constant([rows for _, _, rows in shards.groups], tf.int64)

@@ -91,5 +91,5 @@ def check_ids(values: np.ndarray, size: int, where: str, column: str, remedy: st
 
 def check_lists(values: np.ndarray, size: int, where: str, column: str, remedy: str) -> None:
     """Refuses lists [n, length] with anything but ids in [0, size) and padding, -1 (see `refuse_rows`)."""
-    bad = ((values < -1) | (values >= size)).any(axis=1)
+    bad: np.ndarray = np.any((values < -1) | (values >= size), axis=1)
     refuse_rows(bad, values, where, column, f"holds what is no id (0 <= id < {size}) nor padding (-1)", remedy)

@@ -81,7 +81,7 @@ def popularity(count: int) -> np.ndarray:
 
     Example:
         >>> popularity(3).round(3).tolist()
-        [0.481, 0.283, 0.237]
+        [0.481, 0.282, 0.237]
     """
     return np.diff((np.arange(count + 1) / count) ** (1 / SKEW))
 

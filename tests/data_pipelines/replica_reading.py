@@ -16,6 +16,14 @@ import keras  # noqa: E402
 from tf_gradcraft.data_pipelines import PreparedData  # noqa: E402
 
 
+def small_model():
+    row = keras.Input((), name="row", dtype="int32")
+    tags = keras.Input((3,), name="tags", dtype="int32")
+    group = keras.Input((), name="group", dtype="int64")
+    hidden = keras.layers.Embedding(100, 2)(row)
+    return keras.Model({"row": row, "tags": tags, "group": group}, {"click": keras.layers.Dense(1)(hidden)})
+
+
 def main():
     data = PreparedData(sys.argv[1])
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -36,16 +44,16 @@ def main():
             for part in strategy.experimental_local_results(features["row"])
         ]
         with strategy.scope():
-            row = keras.Input((), name="row", dtype="int32")
-            tags = keras.Input((3,), name="tags", dtype="int32")
-            group = keras.Input((), name="group", dtype="int64")
-            hidden = keras.layers.Embedding(100, 2)(row)
-            model = keras.Model({"row": row, "tags": tags, "group": group}, {"click": keras.layers.Dense(1)(hidden)})
-            model.compile("sgd", "mse", steps_per_execution=3)
+            model = small_model()
+            model.compile("sgd", "mse")
         train, valid, _ = data.load(**options, drop_remainder=True)
         history = model.fit(train, validation_data=valid, epochs=2, verbose=0).history
+        # Several steps a call on one device: with a MirroredStrategy on CPUs Keras fails on any data set.
+        alone = small_model()
+        alone.compile("sgd", "mse", steps_per_execution=4)
+        alone.fit(train, epochs=2, verbose=0)
         report = {"mode": mode, "halves": halves, "by_function": by_function, "loss": history["val_loss"]}
-        report["steps"] = int(model.optimizer.iterations)
+        report["steps"] = [int(trained.optimizer.iterations) for trained in (model, alone)]
         print(json.dumps(report), flush=True)
 
 

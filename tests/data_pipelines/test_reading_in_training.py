@@ -43,5 +43,5 @@ def test_two_replicas_get_all_rows_and_train(folder):
         assert [[len(half) for half in batch] for batch in report["halves"]] == [[8, 8]] * 6 + [[2, 2]]
         assert sorted(row for batch in report["halves"] for half in batch for row in half) == list(range(100))
         assert sorted(row for part in report["by_function"] for row in part) == list(range(100))
-        assert report["steps"] == 2 * 6
+        assert report["steps"] == [2 * 6, 2 * 6]
         assert np.isfinite(report["loss"]).all()

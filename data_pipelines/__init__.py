@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.data_pipelines.preparation.sources import prepare
     from tf_gradcraft.data_pipelines.preparation.table_spec import History, TableSpec, Tags
     from tf_gradcraft.data_pipelines.prepared import PreparedData
+    from tf_gradcraft.data_pipelines.reading.tfrecord import TFRecordData
     from tf_gradcraft.data_pipelines.schema import Schema
     from tf_gradcraft.data_pipelines.task import Task
     from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
@@ -22,6 +23,7 @@ __all__ = [
     "Options",
     "PreparedData",
     "Schema",
+    "TFRecordData",
     "TableSpec",
     "Tags",
     "Task",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 _MODULES = {"Feature": "feature", "Schema": "schema", "Task": "task"}
-_MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared"}
+_MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared", "TFRecordData": "reading.tfrecord"}
 _MODULES |= {"Options": "preparation.options", "prepare": "preparation.sources"}
 _MODULES |= dict.fromkeys(("History", "TableSpec", "Tags"), "preparation.table_spec")
 

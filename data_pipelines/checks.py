@@ -87,3 +87,9 @@ def check_weights(values: np.ndarray, where: str, column: str, remedy: str) -> N
 def check_ids(values: np.ndarray, size: int, where: str, column: str, remedy: str) -> None:
     """Refuses ids outside [0, size) (see `refuse_rows`)."""
     refuse_rows((values < 0) | (values >= size), values, where, column, f"is no id (0 <= id < {size})", remedy)
+
+
+def check_lists(values: np.ndarray, size: int, where: str, column: str, remedy: str) -> None:
+    """Refuses lists [n, length] with anything but ids in [0, size) and padding, -1 (see `refuse_rows`)."""
+    bad: np.ndarray = np.any((values < -1) | (values >= size), axis=1)
+    refuse_rows(bad, values, where, column, f"holds what is no id (0 <= id < {size}) nor padding (-1)", remedy)

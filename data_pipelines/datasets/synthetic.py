@@ -1,8 +1,10 @@
-"""A seeded synthetic short-video log with known true probabilities, for demos and tests: no download."""
+"""A seeded synthetic short-video log with known true probabilities, for demos, tests and benchmarks: no download."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -18,29 +20,17 @@ from tf_gradcraft.data_pipelines.preparation.options import Options, TableSpec, 
 from tf_gradcraft.data_pipelines.preparation.reading import read_csv, reading_errors
 from tf_gradcraft.data_pipelines.preparation.table import Progress, prepare_table
 from tf_gradcraft.data_pipelines.prepared import PreparedData
+from tf_gradcraft.data_pipelines.synthesis.impressions import number_of_blocks
+from tf_gradcraft.data_pipelines.synthesis.settings import BASE_RATES, LogSettings
+from tf_gradcraft.data_pipelines.synthesis.truth import draw_rows, find_truth
+from tf_gradcraft.data_pipelines.synthesis.world import draw_world
 
-BASE_RATES = {"click": 0.40, "long_view": 0.25, "like": 0.03, "follow": 0.01}
 TASKS = tuple(BASE_RATES)
-DAYS = 14
 TRUTH_FILE = "truth.parquet"
+SETTINGS_FILE = "settings.json"
 
-LATENT_SIGNS = {
-    "click": (1, 1, 1, 1),
-    "long_view": (1, 1, -1, 1),
-    "like": (1, -1, 1, -1),
-    "follow": (-1, -1, 1, 1),
-}
-"""For each task the sign with which a match of user and video in each latent direction counts: the tasks want
-different, partly opposite things of the same factors, so their gradients conflict."""
-QUALITY_WEIGHTS = {
-    "click": (0.9, 0.5),
-    "long_view": (0.5, 0.9),
-    "like": (-0.4, 0.9),
-    "follow": (-0.6, 0.6),
-}
-"""For each task how much a video's catchiness and its substance count; clickbait is clicked but not liked."""
-
-LOG_TYPES = dict.fromkeys(["user_id", "video_id", "day", "hour", "time_s", *TASKS], "int64")
+IMPRESSION_TYPES = dict.fromkeys(["user_id", "video_id", "session_id", "day", "hour", "time_s"], "int64")
+LOG_TYPES = IMPRESSION_TYPES | dict.fromkeys(TASKS, "int64")
 USER_TYPES = {"user_id": "int64", "age_band": "string", "region": "int64", "account_days": "float32"}
 VIDEO_TYPES = {"video_id": "int64", "author_id": "int64", "category": "string", "duration_s": "float32"}
 
@@ -49,8 +39,8 @@ class Synthetic:
     """The synthetic log in a folder, as `Synthetic.write` wrote it.
 
     Args:
-        path: The folder with `log.csv`, `users.csv` and `videos.csv`.
-        tasks: Names of the tasks, in order, of: click, long_view, like, follow.
+        path: The folder with `log.csv` (or the folder `log` of Parquet files), `users.csv` and `videos.csv`.
+        tasks: Names of the tasks, in order; all of the log by default (click, long_view, like, follow).
 
     Raises:
         ValueError: If a task is not known.
@@ -59,14 +49,14 @@ class Synthetic:
         >>> import tempfile
         >>> log = Synthetic.write(tempfile.mkdtemp(), rows=1000, seed=7)
         >>> sorted(path.name for path in log.path.iterdir())
-        ['log.csv', 'truth.parquet', 'users.csv', 'videos.csv']
+        ['log.csv', 'settings.json', 'truth.parquet', 'users.csv', 'videos.csv']
     """
 
     name = "synthetic"
     card = Card(
-        title="Seeded synthetic short-video log with known true probabilities",
+        title="Seeded synthetic short-video log: binary tasks with known true probabilities",
         rows="as many as asked for",
-        homepage="made by Synthetic.write, or tf-gradcraft demo",
+        homepage="made by Synthetic.write, tf-gradcraft synthesize or tf-gradcraft demo",
         licence="none needed: it is drawn at random",
         citation="this library",
         files=("log.csv", "users.csv", "videos.csv"),
@@ -74,9 +64,13 @@ class Synthetic:
         outcomes={**{task: f"the label of {task}" for task in TASKS}, TRUTH_FILE: "the true probabilities"},
     )
 
-    def __init__(self, path: str | Path, tasks: Iterable[str] = TASKS) -> None:
+    def __init__(self, path: str | Path, tasks: Iterable[str] | None = None) -> None:
         self.path = Path(path)
-        self.tasks = check_tasks(tasks, TASKS)
+        known = TASKS
+        if (self.path / SETTINGS_FILE).is_file():
+            known = tuple(json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))["base_rates"])
+        self.tasks = check_tasks(known if tasks is None else tasks, known)
+        self._types = IMPRESSION_TYPES | dict.fromkeys(known, "int64")
 
     @classmethod
     def write(
@@ -88,42 +82,85 @@ class Synthetic:
         users: int | None = None,
         videos: int | None = None,
         base_rates: Mapping[str, float] | None = None,
-        tasks: Iterable[str] = TASKS,
+        tasks: Iterable[str] | None = None,
+        cosines: Mapping[tuple[str, str], float] | None = None,
+        norm_ratios: Mapping[str, float] | None = None,
+        delays: Mapping[str, float] | None = None,
+        rows_per_file: int | None = None,
+        progress: Callable[[str], None] | None = None,
     ) -> Synthetic:
-        """Draws a log and writes it as raw CSV, with the true probabilities beside it.
+        """Draws a log and writes it, with the true probabilities beside it.
 
-        The log-odds of task t are `b_t + sum_d s_td u_d v_d + q_t . quality(video) + mood(user)`: latent directions d
-        of user and video that show in part in their features, with the signs and weights of the module's tables,
-        and `b_t` such that the mean is the base rate.
+        Users see videos in sessions over 14 days. What each kind of feedback wants of user and video is known, see
+        `synthesis.truth.Truth`; half of it shows in their features. The rows are drawn and written a block at a time:
+        memory holds the tables of users and videos and at most 262,144 rows. How the log is cut into files makes no
+        difference to it.
 
         Args:
-            path: Folder for `log.csv`, `users.csv`, `videos.csv` and `truth.parquet` (one float column [rows] a task,
-                rows as in the log); made if needed, files of these names are replaced.
+            path: Folder for `log.csv`, `users.csv`, `videos.csv`, `settings.json` and `truth.parquet` (a float column
+                [rows] a task, rows as in the log); made if needed, files of these names are replaced.
             rows: Number of impressions.
             seed: Same seed and numbers: same files.
-            users: Number of users; by default one for 30 rows.
-            videos: Number of videos; by default one for 60 rows.
-            base_rates: Mean probability by task, in (0, 1); `BASE_RATES` where not given.
-            tasks: Tasks of the returned data set (the log always has all four).
+            users: Number of users; by default one for 30 rows, a million at most.
+            videos: Number of videos; by default one for 60 rows, 200,000 at most.
+            base_rates: Mean probability by task, in (0, 1); those of `BASE_RATES` where not given. With `cosines`
+                it may name other tasks, which then are the log's only ones.
+            tasks: Tasks of the returned data set; by default all of the log.
+            cosines: For pairs of tasks the cosine between their true weights; 0 for pairs that are not named.
+            norm_ratios: For tasks the size of their gradient where training starts, over that of the first task.
+            delays: For tasks the mean delay of feedback in seconds. The truth then also has `<task>_final` and
+                `<task>_observed`: the label that will be there in the end, and the probability of that in the log.
+            rows_per_file: Write the log as Parquet files `log/part-00000.parquet` and so on with so many rows, and the
+                truth likewise, instead of one CSV file.
+            progress: Called with a line on what is being done.
 
         Returns:
             The data set, ready to `prepare`.
 
         Raises:
-            ValueError: If a number is not positive or a base rate is not in (0, 1).
+            ValueError: If a number is out of range, a task is not known, no weights can have such angles, or a norm
+                ratio is out of reach.
         """
-        users, videos = users or max(2, rows // 30), videos or max(2, rows // 60)
-        rates = {**BASE_RATES, **(base_rates or {})}
-        check_tasks(tuple(rates), TASKS)
-        if min(rows, users, videos) < 1 or not all(0 < rate < 1 for rate in rates.values()):
-            raise ValueError(f"rows, users and videos must be positive and base rates in (0, 1), got {rows=}, {rates=}")
-        data_set, folder = cls(path, tasks), Path(path)
+        rates = dict(base_rates or {})
+        if cosines is None or set(rates) <= set(TASKS):
+            check_tasks(tuple({**BASE_RATES, **rates}), TASKS)
+            rates = {**BASE_RATES, **rates}
+        settings = LogSettings(
+            rows=rows,
+            seed=seed,
+            users=users,
+            videos=videos,
+            base_rates=rates,
+            cosines=cosines,
+            norm_ratios=norm_ratios or {},
+            delays=delays or {},
+        )
+        chosen = None if tasks is None else check_tasks(tasks, settings.tasks)
+        if rows_per_file is not None and rows_per_file < 1:
+            raise ValueError(f"rows_per_file must be at least 1, got {rows_per_file}")
+        world = draw_world(settings)
+        truth = find_truth(settings, world)
+        folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        tables = draw_log(np.random.default_rng(seed), rows, users, videos, rates)
-        for name in ("log", "users", "videos"):
-            pa.csv.write_csv(pa.table(tables[name]), folder / f"{name}.csv")
-        pq.write_table(pa.table(tables["truth"]), folder / TRUTH_FILE)
-        return data_set
+        with _Writer(folder, rows_per_file) as writer:
+            blocks = number_of_blocks(settings)
+            for number in range(blocks):
+                if progress is not None and number % max(1, blocks // 10) == 0:
+                    progress(f"drawing {rows:,} impressions: {number / blocks:.0%}")
+                drawn = draw_rows(settings, world, truth, number)
+                writer.write(pa.table(drawn.log), pa.table(drawn.truth))
+        pa.csv.write_csv(pa.table(world.users), folder / "users.csv")
+        pa.csv.write_csv(pa.table(world.videos), folder / "videos.csv")
+        described = {"rows": rows, "seed": seed, "base_rates": rates, "cosines": settings.cosine_matrix().tolist()}
+        described |= {"norm_ratios": dict(settings.norm_ratios), "delays": dict(settings.delays)}
+        (folder / SETTINGS_FILE).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        return cls(path, chosen)
+
+    def truth(self) -> dict[str, np.ndarray]:
+        """Returns the true probabilities (float64 [rows]) by task, rows as in the log."""
+        at = self.path / "truth"
+        table = pq.read_table(at if at.is_dir() else self.path / TRUTH_FILE)
+        return {name: table[name].to_numpy() for name in table.column_names}
 
     def prepare(
         self,
@@ -166,93 +203,85 @@ class Synthetic:
             statistic_keys=("user_id", "video_id", "author_id", "age_band_x_category"),
             candidate=("author_id", "category", "duration_s"),
         )
-        with duckdb.connect() as connection, reading_errors(LOG_TYPES | USER_TYPES | VIDEO_TYPES):
+        with duckdb.connect() as connection, reading_errors(self._types | USER_TYPES | VIDEO_TYPES):
             return prepare_table(
                 lambda: self._read(connection),
                 spec,
                 options,
                 folder,
                 dataset=self.name,
-                inputs=[self.path / f"{name}.csv" for name in ("log", "users", "videos")],
+                inputs=[*self._log_files(), self.path / "users.csv", self.path / "videos.csv"],
                 arguments={},
                 overwrite=overwrite,
                 progress=progress,
             )
 
+    def _log_files(self) -> list[Path]:
+        """Returns the files of the log."""
+        return sorted((self.path / "log").glob("*.parquet")) or [self.path / "log.csv"]
+
     def _read(self, connection: duckdb.DuckDBPyConnection) -> nw.LazyFrame:
-        log = drop_duplicates(read_csv(connection, self.path / "log.csv", LOG_TYPES))
+        files = self._log_files()
+        if files[0].suffix == ".parquet":
+            log = nw.from_native(connection.read_parquet([str(file) for file in files])).select(*self._types)
+        else:
+            log = read_csv(connection, files[0], self._types)
+        log = drop_duplicates(log)
         for file, key, types in (("users.csv", "user_id", USER_TYPES), ("videos.csv", "video_id", VIDEO_TYPES)):
             log = join_features(log, read_csv(connection, self.path / file, types), key, str(self.path / file))
         return log
 
 
-def draw_log(
-    random: np.random.Generator, rows: int, users: int, videos: int, rates: Mapping[str, float]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Draws users, videos, impressions, true probabilities and labels; see `Synthetic.write`.
+class _Writer:
+    """Writes log and truth as they come: a CSV and a Parquet file, or Parquet files of some rows each."""
 
-    Args:
-        random: Where the numbers come from.
-        rows: Number of impressions.
-        users: Number of users.
-        videos: Number of videos.
-        rates: Mean probability by task.
+    def __init__(self, folder: Path, rows_per_file: int | None) -> None:
+        self.folder, self.rows_per_file = folder, rows_per_file
+        self._open = contextlib.ExitStack()
+        self._files: tuple = ()
+        self._written = 0
 
-    Returns:
-        The columns of the tables `"log"`, `"users"`, `"videos"` and `"truth"`.
-    """
-    directions = 4
-    age, region = random.integers(0, 5, users), random.integers(0, 20, users)
-    category, author = random.integers(0, 12, videos), random.integers(0, max(1, videos // 3), videos)
-    # Half of a latent factor shows in the age band or the category, half is the user's or video's own.
-    tastes = 0.7 * random.normal(size=(5, directions))[age] + 0.7 * random.normal(size=(users, directions))
-    traits = 0.7 * random.normal(size=(12, directions))[category] + 0.7 * random.normal(size=(videos, directions))
-    authors_quality = random.normal(size=(videos, 2))[author]
-    quality = 0.7 * authors_quality + 0.5 * random.normal(size=(videos, 2))
-    mood = 0.6 * random.normal(size=(users, len(rates)))
+    def __enter__(self) -> _Writer:
+        for old in (*self.folder.glob("log/*.parquet"), *self.folder.glob("truth/*.parquet")):
+            old.unlink()
+        for name in ("log", "truth"):
+            if self.rows_per_file is None and (self.folder / name).is_dir():
+                (self.folder / name).rmdir()
+            elif self.rows_per_file is not None:
+                (self.folder / name).mkdir(exist_ok=True)
+        if self.rows_per_file is not None:
+            for name in ("log.csv", TRUTH_FILE):
+                (self.folder / name).unlink(missing_ok=True)
+        return self
 
-    # Few users and videos have many impressions.
-    who = np.minimum((users * random.random(rows) ** 1.5).astype(np.int64), users - 1)
-    what = np.minimum((videos * random.random(rows) ** 1.5).astype(np.int64), videos - 1)
-    seconds = np.sort(random.integers(0, DAYS * 86_400, rows))
-    day, hour = seconds // 86_400 + 1, seconds // 3600 % 24
-    truth, log = {}, {"user_id": who + 1, "video_id": what + 1, "day": day, "hour": hour, "time_s": seconds}
-    match = tastes[who] * traits[what]
-    for number, task in enumerate(TASKS):
-        log_odds = match @ np.array(LATENT_SIGNS[task]) + quality[what] @ np.array(QUALITY_WEIGHTS[task])
-        log_odds = log_odds + mood[who, number]
-        truth[task] = with_mean(log_odds, rates[task])
-        log[task] = (random.random(rows) < truth[task]).astype(np.int64)
-    age_bands = np.array(["under 18", "18-24", "25-34", "35-49", "50 and over"])
-    categories = np.array([f"category {number}" for number in range(12)])
-    return {
-        "log": log,
-        "truth": truth,
-        "users": {
-            "user_id": np.arange(users) + 1,
-            "age_band": age_bands[age],
-            "region": region,
-            "account_days": random.integers(1, 2000, users),
-        },
-        "videos": {
-            "video_id": np.arange(videos) + 1,
-            "author_id": author + 1,
-            "category": categories[category],
-            "duration_s": np.round(np.exp(random.normal(3.3, 0.7, videos)), 1),
-        },
-    }
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
 
+    def write(self, log: pa.Table, truth: pa.Table) -> None:
+        """Appends rows, to a new file where one is full."""
+        for start, stop in self._pieces(len(log)):
+            if not self._files or (self.rows_per_file and self._written % self.rows_per_file == 0):
+                self._open.close()
+                self._files = self._next_files(log.schema, truth.schema)
+            for file, table in zip(self._files, (log, truth), strict=True):
+                file.write_table(table.slice(start, stop - start))
+            self._written += stop - start
 
-def with_mean(log_odds: np.ndarray, mean: float) -> np.ndarray:
-    """Shifts log-odds by a constant such that the probabilities have this mean, and returns the probabilities.
+    def _pieces(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Cuts rows where files end."""
+        start = 0
+        while start < rows:
+            room = rows if self.rows_per_file is None else self.rows_per_file - self._written % self.rows_per_file
+            stop = min(rows, start + room)
+            yield start, stop
+            start = stop
 
-    Example:
-        >>> float(with_mean(np.array([-1.0, 0.5, 2.0]), 0.1).mean().round(6))
-        0.1
-    """
-    low, high = -50.0, 50.0
-    for _ in range(60):
-        shift = (low + high) / 2
-        probabilities = 1 / (1 + np.exp(-(log_odds + shift)))
-        low, high = (shift, high) if probabilities.mean() < mean else (low, shift)
-    return probabilities
+    def _next_files(self, log: pa.Schema, truth: pa.Schema) -> tuple:
+        if self.rows_per_file is None:
+            first = pa.csv.CSVWriter(self.folder / "log.csv", log)
+            second = pq.ParquetWriter(self.folder / TRUTH_FILE, truth)
+        else:
+            name = f"part-{self._written // self.rows_per_file:05d}.parquet"
+            first = pq.ParquetWriter(self.folder / "log" / name, log, compression="zstd")
+            second = pq.ParquetWriter(self.folder / "truth" / name, truth, compression="zstd")
+        return self._open.enter_context(first), self._open.enter_context(second)

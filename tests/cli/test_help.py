@@ -8,7 +8,8 @@ import time
 import pytest
 from calling import call, succeed
 
-COMMANDS = ("demo", "datasets", "prepare", "prepare-table", "train", "evaluate", "export", "serve-check", "serve-config")
+COMMANDS = ("demo", "datasets", "synthesize", "prepare", "prepare-table", "train", "evaluate", "export")
+COMMANDS += ("serve-check", "serve-config")
 
 HELP = """
 import sys

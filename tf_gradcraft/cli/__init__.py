@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from tf_gradcraft.cli import datasets, demo, evaluate, export, prepare, prepare_table, serve_check, serve_config, train
+from tf_gradcraft.cli import (
+    datasets,
+    demo,
+    evaluate,
+    export,
+    prepare,
+    prepare_table,
+    serve_check,
+    serve_config,
+    synthesize,
+    train,
+)
 from tf_gradcraft.cli.application import app
 
-for _command in (demo, datasets, prepare, prepare_table, train, evaluate, export, serve_check, serve_config):
+for _command in (
+    demo,
+    datasets,
+    synthesize,
+    prepare,
+    prepare_table,
+    train,
+    evaluate,
+    export,
+    serve_check,
+    serve_config,
+):
     _command.register(app)
 
 __all__ = ["app"]

@@ -50,3 +50,26 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             settings[name] = value
     return settings
+
+
+def parse_numbers(option: str, items: Iterable[str]) -> dict[str, float]:
+    """Returns numbers given as `name=number`.
+
+    Raises:
+        ValueError: If an item has another form, or a name is given twice.
+
+    Example:
+        >>> parse_numbers("--rate", ["like=0.05"])
+        {'like': 0.05}
+    """
+    numbers: dict[str, float] = {}
+    for item in items:
+        name, _, text = item.partition("=")
+        name = name.strip()
+        if name in numbers:
+            raise ValueError(f"{option} {name} is given twice; give it once")
+        try:
+            numbers[name] = float(text)
+        except ValueError as error:
+            raise ValueError(f"{option} {item!r} is no name=number; write it such as {option} like=0.05") from error
+    return numbers

@@ -1,0 +1,1 @@
+"""Prepared rows as tf.data: from memory, streamed from Parquet shards, or from TFRecord files."""

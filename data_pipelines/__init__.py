@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_gradcraft.data_pipelines import datasets
     from tf_gradcraft.data_pipelines.feature import Feature
+    from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
     from tf_gradcraft.data_pipelines.prepared import PreparedData
     from tf_gradcraft.data_pipelines.schema import Schema
     from tf_gradcraft.data_pipelines.task import Task
     from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 
-__all__ = ["Feature", "PreparedData", "Schema", "Task", "Vocabulary", "datasets"]
+__all__ = ["Feature", "PreparedData", "PreparedPairs", "Schema", "Task", "Vocabulary", "datasets"]
 
 _MODULES = {"Feature": "feature", "Schema": "schema", "Task": "task"}
 _MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared"}
+_MODULES |= {"PreparedPairs": "pairs.prepared_pairs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.gated_expert import GatedExpert
     from tf_gradcraft.models.home import HoME
     from tf_gradcraft.models.information_transfer import InformationTransfer
+    from tf_gradcraft.models.matrix_factorization_mlp import MatrixFactorizationMLP
     from tf_gradcraft.models.mixture import MultiGateMixture
     from tf_gradcraft.models.mlp import MLP
     from tf_gradcraft.models.mmoe import MMoE
@@ -47,6 +48,7 @@ __all__ = [
     "HoME",
     "InformationTransfer",
     "MMoE",
+    "MatrixFactorizationMLP",
     "MultiGateMixture",
     "NumericFeatures",
     "OMoE",
@@ -72,6 +74,7 @@ _MODULES = {
     "GatedExpert": "gated_expert",
     "HoME": "home",
     "InformationTransfer": "information_transfer",
+    "MatrixFactorizationMLP": "matrix_factorization_mlp",
     "MultiGateMixture": "mixture",
     "MLP": "mlp",
     "MMoE": "mmoe",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from tf_gradcraft.data_pipelines.datasets.kuairand import KuaiRand
+from tf_gradcraft.data_pipelines.datasets.pairs import Pairs
 from tf_gradcraft.data_pipelines.datasets.synthetic import Synthetic
+from tf_gradcraft.data_pipelines.datasets.taobao import RepeatBuyers, UserBehavior
 from tf_gradcraft.suggestions import unknown_name
 
-__all__ = ["KuaiRand", "Synthetic", "get", "names"]
+__all__ = ["KuaiRand", "Pairs", "RepeatBuyers", "Synthetic", "UserBehavior", "get", "names"]
 
-_DATASETS: dict[str, Any] = {dataset.name: dataset for dataset in (KuaiRand, Synthetic)}
+_DATASETS: dict[str, Any] = {
+    dataset.name: dataset for dataset in (KuaiRand, Synthetic, Pairs, UserBehavior, RepeatBuyers)
+}
 
 
 def names() -> tuple[str, ...]:
@@ -18,7 +22,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('kuairand', 'synthetic')
+        ('kuairand', 'synthetic', 'pairs', 'userbehavior', 'ijcai15')
     """
     return tuple(_DATASETS)
 
@@ -34,7 +38,7 @@ def get(name: str) -> Any:
         'KuaiRand'
         >>> get("kuairad")
         Traceback (most recent call last):
-        ValueError: dataset='kuairad' is not known; did you mean 'kuairand'? Known: kuairand, synthetic
+        ValueError: dataset='kuairad' is not known; did you mean 'kuairand'? Known: kuairand, synthetic, pairs, ...
     """
     if name not in _DATASETS:
         raise ValueError(unknown_name("dataset", name, _DATASETS))

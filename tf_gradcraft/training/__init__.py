@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_gradcraft.training.losses import TaskCrossentropy
     from tf_gradcraft.training.model import MultiTaskModel
+    from tf_gradcraft.training.ranking_validation import RankingValidation
     from tf_gradcraft.training.shared_representation import SharedRepresentation
 
 _NAMES = {
     "MultiTaskModel": "model",
+    "RankingValidation": "ranking_validation",
     "SharedRepresentation": "shared_representation",
     "TaskCrossentropy": "losses",
 }
 
-__all__ = ["MultiTaskModel", "SharedRepresentation", "TaskCrossentropy"]
+__all__ = ["MultiTaskModel", "RankingValidation", "SharedRepresentation", "TaskCrossentropy"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,10 @@
 `python benchmarks/multi_behaviour.py prepared/tmall runs/tmall --method single --method sum \
     --method metabalance,strategy=C,relax_factor=0.7 --seeds 1 2 3`
 
-A method is `single` (the target alone) or the name of a balancing method with its arguments. Each run leaves a folder; a
-run that is done is not repeated, one that was stopped goes on after its last epoch with the same numbers. The epoch is
-chosen by NDCG@10 on some of the valid users; the test part is ranked once, at the end. With `--seconds` the script stops
-after about that time and says so with exit code 3: call it again. `--table` prints what is there and trains nothing.
+A method is `single` (the target alone) or the name of a balancing method with its arguments. Each run leaves a folder;
+one that is done is not repeated, one that was stopped goes on after its last epoch with the same numbers. The epoch is
+chosen by NDCG@10 on some of the valid users; the test part is ranked once, at the end. With `--seconds` the script
+stops after about that time with exit code 3: call it again. `--table` prints what is there and trains nothing.
 """
 
 import argparse
@@ -82,9 +82,8 @@ class Run:
         while self.state["epochs"] < options.epochs and time.perf_counter() < until:
             model = model or self.model()
             begin = time.process_time()
-            for epoch in range(
-                self.state["epochs"], min(self.state["epochs"] + options.validate_every, options.epochs)
-            ):
+            done = self.state["epochs"]
+            for epoch in range(done, min(done + options.validate_every, options.epochs)):
                 # An epoch has a seed of its own: a run that was stopped goes on with the same pairs.
                 pairs = self.data.train(
                     options.batch_size, negatives=options.negatives, seed=1000 * self.seed + epoch, tasks=self.tasks
@@ -92,7 +91,7 @@ class Run:
                 loss = model.fit(pairs, verbose=0).history["loss"][0]
             values = self.rank(model, some_users(self.data.ranking("valid"), options.valid_users))
             best = values["ndcg_at_10"] > max(self.state["valid"], default=-1.0)
-            before = self.folder / f"after{self.state['epochs']}.keras"
+            before = self.folder / f"after{done}.keras"
             self.state["epochs"] = epoch + 1
             self.state["valid"].append(values["ndcg_at_10"])
             self.state["cpu seconds"] += time.process_time() - begin

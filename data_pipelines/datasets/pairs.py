@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import narwhals as nw
 import pyarrow.parquet as pq
 
-from tf_gradcraft.data_pipelines.pairs.preparation import ITEM, MARKED, USER, prepare_pairs
+from tf_gradcraft.data_pipelines.pairs.preparation import ITEM, MARKED, USER, Progress, prepare_pairs
 from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
 from tf_gradcraft.data_pipelines.preparation.reading import read_csv, read_header, reading_errors
 from tf_gradcraft.suggestions import unknown_name
@@ -49,14 +48,31 @@ class Pairs:
         if not self.tasks:
             raise ValueError(f"{self.path} has none of the columns {', '.join(TASKS)}; name its behaviours in tasks")
 
-    def prepare(self, folder: str | Path, split: str = "leave_one_out", **options: Any) -> PreparedPairs:
+    def prepare(
+        self,
+        folder: str | Path,
+        split: str = "leave_one_out",
+        *,
+        k_core: int = 0,
+        seed: int = 0,
+        min_count: int = 1,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> PreparedPairs:
         """Prepares the pairs: split, vocabularies, Parquet.
 
         Args:
             folder: The prepared folder to write.
             split: `"leave_one_out"` or `"random"`; where the file marks test pairs, these are the test part.
-            **options: `k_core`, `seed`, `min_count`, `overwrite`, `progress`, see
-                `tf_gradcraft.data_pipelines.pairs.preparation.prepare_pairs`, which also lists the errors.
+            k_core: Keeps only users and items with at least so many pairs of the target, until stable; 0 keeps all.
+            seed: Seed of the order of pairs without times, and of the random split.
+            min_count: Users and items in fewer training pairs become unknown (id 0) and are not trained on.
+            overwrite: Whether to replace a folder that was prepared with other arguments or inputs.
+            progress: Called with a short text before each step.
+
+        Raises:
+            FileNotFoundError: If the file is missing.
+            ValueError: See `tf_gradcraft.data_pipelines.pairs.preparation.prepare_pairs`.
         """
         with duckdb.connect() as connection, reading_errors({}):
             return prepare_pairs(
@@ -66,7 +82,11 @@ class Pairs:
                 dataset=self.name,
                 inputs=[self.path],
                 split=split,
-                **options,
+                k_core=k_core,
+                seed=seed,
+                min_count=min_count,
+                overwrite=overwrite,
+                progress=progress,
             )
 
     def _read(self, connection: duckdb.DuckDBPyConnection) -> nw.LazyFrame:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import duckdb
 import narwhals as nw
 
-from tf_gradcraft.data_pipelines.pairs.preparation import pairs_of_log, prepare_pairs
+from tf_gradcraft.data_pipelines.pairs.preparation import Progress, pairs_of_log, prepare_pairs
 from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
 from tf_gradcraft.data_pipelines.preparation.options import check_tasks
 from tf_gradcraft.data_pipelines.preparation.reading import read_csv, reading_errors
@@ -46,15 +46,32 @@ class ActionLog:
         self.path = path / self.file if path.is_dir() else path
         self.tasks = check_tasks(self.actions if tasks is None else tasks, tuple(self.actions))
 
-    def prepare(self, folder: str | Path, split: str = "leave_one_out", **options: Any) -> PreparedPairs:
+    def prepare(
+        self,
+        folder: str | Path,
+        split: str = "leave_one_out",
+        *,
+        k_core: int = 0,
+        seed: int = 0,
+        min_count: int = 1,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> PreparedPairs:
         """Prepares the log: distinct pairs, k-core, split, vocabularies, Parquet.
 
         Args:
             folder: The prepared folder to write.
             split: `"leave_one_out"` (each user's last purchased item, and the one before for validation) or `"random"`
                 (70% train, 10% valid, 20% test of the purchases, as in the paper).
-            **options: `k_core`, `seed`, `min_count`, `overwrite`, `progress`, see
-                `tf_gradcraft.data_pipelines.pairs.preparation.prepare_pairs`, which also lists the errors.
+            k_core: Keeps only users and items with at least so many pairs of the target, until stable; 0 keeps all.
+            seed: Seed of the order of pairs without times, and of the random split.
+            min_count: Users and items in fewer training pairs become unknown (id 0) and are not trained on.
+            overwrite: Whether to replace a folder that was prepared with other arguments or inputs.
+            progress: Called with a short text before each step.
+
+        Raises:
+            FileNotFoundError: If the file is missing.
+            ValueError: See `tf_gradcraft.data_pipelines.pairs.preparation.prepare_pairs`.
         """
         with duckdb.connect() as connection, reading_errors({}):
             return prepare_pairs(
@@ -64,7 +81,11 @@ class ActionLog:
                 dataset=self.name,
                 inputs=[self.path],
                 split=split,
-                **options,
+                k_core=k_core,
+                seed=seed,
+                min_count=min_count,
+                overwrite=overwrite,
+                progress=progress,
             )
 
     def _read(self, connection: duckdb.DuckDBPyConnection) -> nw.LazyFrame:

@@ -13,10 +13,11 @@ import pyarrow as pa
 from tf_gradcraft.data_pipelines.checks import check_binary
 from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
 from tf_gradcraft.data_pipelines.pairs.splitting import SPLIT_WAYS, split_pairs
+from tf_gradcraft.data_pipelines.pairs.writing import write_pairs
 from tf_gradcraft.data_pipelines.preparation.core_filter import k_core
 from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
 from tf_gradcraft.data_pipelines.preparation.hashing import row_uniform
-from tf_gradcraft.data_pipelines.preparation.splitting import TRAIN, check_no_empty_split
+from tf_gradcraft.data_pipelines.preparation.splitting import SPLITS, TEST, TRAIN
 from tf_gradcraft.data_pipelines.schema import GROUP, Feature, Schema, Task
 from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 from tf_gradcraft.suggestions import unknown_name
@@ -111,7 +112,7 @@ def prepare_pairs(
     progress(f"splitting {len(table):,} pairs")
     schema, columns, parts = encode_pairs(table, tasks, split, seed, min_count, inputs[0].name if inputs else dataset)
     progress("writing")
-    writer.write(schema, columns, parts)
+    write_pairs(writer.folder, writer.origin, schema, columns, parts)
     return PreparedPairs(folder)
 
 
@@ -154,7 +155,13 @@ def encode_pairs(
     if TIME in table.column_names and way == "leave_one_out":
         order = table[TIME].cast(pa.float64()).fill_null(0).to_numpy()
     parts = split_pairs(codes[USER], labels[tasks[0]] == 1, order, held_out > 0, way)
-    check_no_empty_split(parts, f"{len(parts)} pairs are left in all; take more, or a smaller k_core")
+    for part, name in enumerate(SPLITS):
+        if not (parts == part).any():
+            bought = int(labels[tasks[0]].sum())
+            raise ValueError(
+                f"{where}: the split leaves no pair in {name}; {bought} of {len(parts)} pairs have {tasks[0]}. "
+                "Take more pairs, another split or a smaller k_core"
+            )
 
     columns: dict[str, np.ndarray] = {GROUP: codes[USER]}
     features, vocabularies = [], {}
@@ -165,7 +172,7 @@ def encode_pairs(
         features.append(Feature(name=name, kind="categorical", dtype=dtype, size=vocabularies[name].size, side=side))
     for bit, task in enumerate(tasks):
         marks = held_out >> bit & 1 if held_out.any() else np.full(len(table), bit == 0)
-        chosen = np.where(parts == TRAIN, True, np.where(parts == 2, marks > 0, bit == 0))
+        chosen = np.where(parts == TRAIN, True, np.where(parts == TEST, marks > 0, bit == 0))
         columns[task] = labels[task] * chosen
     kept = (parts != TRAIN) | ((columns[USER] > 0) & (columns[ITEM] > 0))
     columns = {name: values[kept] for name, values in columns.items()}

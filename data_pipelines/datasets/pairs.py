@@ -90,17 +90,19 @@ class Pairs:
             )
 
     def _read(self, connection: duckdb.DuckDBPyConnection) -> nw.LazyFrame:
-        marks = {task: f"{task}_test" for task in self.tasks if f"{task}_test" in self.columns}
-        wanted = [USER, ITEM, *self.tasks, *marks.values()]
+        marks = [name for name in self.columns if name.endswith("_test") and name.removesuffix("_test") in self.columns]
+        wanted = [USER, ITEM, *self.tasks, *marks]
         if self.path.suffix == ".parquet":
             frame = nw.from_native(connection.read_parquet(str(self.path))).select(*wanted)
         else:
             frame = read_csv(connection, self.path, dict.fromkeys(wanted, "int64"))
-        if marks:
-            bits = [nw.col(mark).cast(nw.Int64) * 2 ** self.tasks.index(task) for task, mark in marks.items()]
-            frame = frame.with_columns(nw.sum_horizontal(*bits).cast(nw.Int64).alias(MARKED))
-            return frame.select(USER, ITEM, *self.tasks, MARKED)
-        return frame
+        if not marks:
+            return frame
+        # A bit for each task; one more for marks of behaviours that are not among the tasks: they are held out too.
+        bits = {f"{task}_test": 2**position for position, task in enumerate(self.tasks)}
+        held_out = [nw.col(mark).cast(nw.Int64) * bits.get(mark, 2 ** len(self.tasks)) for mark in marks]
+        frame = frame.with_columns(nw.sum_horizontal(*held_out).cast(nw.Int64).alias(MARKED))
+        return frame.select(USER, ITEM, *self.tasks, MARKED)
 
 
 def find_file(path: Path) -> Path:

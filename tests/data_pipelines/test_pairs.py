@@ -84,6 +84,14 @@ def test_held_out_pairs_are_in_no_behaviours_training_pairs(marked):
         assert keys(train[train[name] == 1]) == keys(table[table[name] == 1]) - keys(test) - keys(valid)
 
 
+def test_pairs_held_out_for_a_behaviour_that_is_not_asked_for_are_not_trained_on(marked, tmp_path):
+    table, data = marked
+    of_two = datasets.Pairs(data.folder.parent, tasks=["buy", "view"]).prepare(tmp_path / "prepared")
+    assert keys(raw(of_two, "train")) == keys(raw(data, "train"))
+    test = raw(of_two, "test")
+    assert keys(test[test.buy == 1]) == keys(table[table.buy_test == 1])
+
+
 def test_poisoned_held_out_pairs_change_nothing_in_training(marked, tmp_path):
     table, data = marked
     poisoned = table.copy()

@@ -65,6 +65,8 @@ class AllItemsRanking:
         self.batch_size = batch_size
         if max(self.k) >= num_items:
             raise ValueError(f"k={max(self.k)} is more than there are items to rank: {num_items - 1}")
+        self._score: Any = None
+        self._rank: Any = None
         self._known = self._lists(*known, name="known")
         self._held_out = self._lists(*held_out, name="held_out")
         self._refuse_both(known, held_out)
@@ -86,22 +88,20 @@ class AllItemsRanking:
         Raises:
             tf.errors.InvalidArgumentError: If a score is NaN.
         """
-        sums = self._rank_all(score).numpy() / len(self.users)
+        if score is not self._score:
+            # Kept for the next epoch, which then traces nothing.
+            self._score, self._rank = score, tf.function(lambda: self._sums(score))
+        means = self._rank().numpy() / len(self.users)
         names = [f"{name}_at_{k}" for k in self.k for name in ("ndcg", "recall", "precision")]
-        return dict(zip(names, sums.tolist(), strict=True))
+        return dict(zip(names, means.tolist(), strict=True))
 
-    def _rank_all(self, score: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def _sums(self, score: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Sums of the users' values, batch by batch."""
-
-        @tf.function
-        def rank() -> tf.Tensor:
-            total = tf.zeros([3 * len(self.k)], tf.float64)
-            for start in tf.range(0, len(self.users), self.batch_size):
-                rows = tf.range(start, tf.minimum(start + self.batch_size, len(self.users)))
-                total += tf.reduce_sum(self._values(score(tf.gather(self.users, rows)), rows), axis=0)
-            return total
-
-        return rank()
+        total = tf.zeros([3 * len(self.k)], tf.float64)
+        for start in tf.range(0, len(self.users), self.batch_size):
+            rows = tf.range(start, tf.minimum(start + self.batch_size, len(self.users)))
+            total += tf.reduce_sum(self._values(score(tf.gather(self.users, rows)), rows), axis=0)
+        return total
 
     def _values(self, scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Values of each user [B, 3 len(k)], float64."""

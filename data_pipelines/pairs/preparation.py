@@ -176,7 +176,8 @@ def encode_pairs(
         columns[task] = labels[task] * chosen
     kept = (parts != TRAIN) | ((columns[USER] > 0) & (columns[ITEM] > 0))
     columns = {name: values[kept] for name, values in columns.items()}
-    schema = Schema(features=features, tasks=[Task(name=task) for task in tasks], group=USER, vocabularies=vocabularies)
+    of_tasks = tuple(Task(name=task) for task in tasks)
+    schema = Schema(features=tuple(features), tasks=of_tasks, group=USER, vocabularies=vocabularies)
     return schema, columns, parts[kept]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_gradcraft.data_pipelines import datasets
     from tf_gradcraft.data_pipelines.feature import Feature
+    from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
     from tf_gradcraft.data_pipelines.preparation.options import Options
     from tf_gradcraft.data_pipelines.preparation.sources import prepare
     from tf_gradcraft.data_pipelines.preparation.table_spec import History, TableSpec, Tags
@@ -22,6 +23,7 @@ __all__ = [
     "History",
     "Options",
     "PreparedData",
+    "PreparedPairs",
     "Schema",
     "TFRecordData",
     "TableSpec",
@@ -36,6 +38,7 @@ _MODULES = {"Feature": "feature", "Schema": "schema", "Task": "task"}
 _MODULES |= {"Vocabulary": "vocabulary", "PreparedData": "prepared", "TFRecordData": "reading.tfrecord"}
 _MODULES |= {"Options": "preparation.options", "prepare": "preparation.sources"}
 _MODULES |= dict.fromkeys(("History", "TableSpec", "Tags"), "preparation.table_spec")
+_MODULES |= {"PreparedPairs": "pairs.prepared_pairs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.home import HoME
     from tf_gradcraft.models.information_transfer import InformationTransfer
     from tf_gradcraft.models.links import ExponentialLink, QuantileValue
+    from tf_gradcraft.models.matrix_factorization_mlp import MatrixFactorizationMLP
     from tf_gradcraft.models.mixture import MultiGateMixture
     from tf_gradcraft.models.mlp import MLP
     from tf_gradcraft.models.mmoe import MMoE
@@ -52,6 +53,7 @@ __all__ = [
     "HoME",
     "InformationTransfer",
     "MMoE",
+    "MatrixFactorizationMLP",
     "MultiGateMixture",
     "NumericFeatures",
     "OMoE",
@@ -81,6 +83,7 @@ _MODULES = {
     "GatedExpert": "gated_expert",
     "HoME": "home",
     "InformationTransfer": "information_transfer",
+    "MatrixFactorizationMLP": "matrix_factorization_mlp",
     "MultiGateMixture": "mixture",
     "MLP": "mlp",
     "MMoE": "mmoe",

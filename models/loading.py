@@ -9,7 +9,20 @@ import keras
 
 # Keras finds only classes that are registered, so everything that a model's file may name is imported here.
 from tf_gradcraft import objectives, optimizers  # noqa: F401
-from tf_gradcraft.models import aitm, cgc, dselect_k, escm2, esmm, home, mmoe, omoe, ple, shared_bottom, stem  # noqa: F401
+from tf_gradcraft.models import (  # noqa: F401
+    aitm,
+    cgc,
+    dselect_k,
+    escm2,
+    esmm,
+    home,
+    matrix_factorization_mlp,
+    mmoe,
+    omoe,
+    ple,
+    shared_bottom,
+    stem,
+)
 from tf_gradcraft.training import losses, ranking_losses, regression_losses, watch_time_losses  # noqa: F401
 
 

@@ -11,7 +11,9 @@ from tf_gradcraft.data_pipelines.datasets.card import Card
 from tf_gradcraft.data_pipelines.datasets.census_income import CensusIncome
 from tf_gradcraft.data_pipelines.datasets.kuairand import KuaiRand
 from tf_gradcraft.data_pipelines.datasets.movielens import MovieLens
+from tf_gradcraft.data_pipelines.datasets.pairs import Pairs
 from tf_gradcraft.data_pipelines.datasets.synthetic import Synthetic
+from tf_gradcraft.data_pipelines.datasets.taobao import RepeatBuyers, UserBehavior
 from tf_gradcraft.data_pipelines.datasets.wechat import WeChat
 from tf_gradcraft.suggestions import unknown_name
 
@@ -22,8 +24,11 @@ __all__ = [
     "CensusIncome",
     "KuaiRand",
     "MovieLens",
+    "Pairs",
+    "RepeatBuyers",
     "Synthetic",
     "TableDataSet",
+    "UserBehavior",
     "WeChat",
     "get",
     "names",
@@ -39,6 +44,9 @@ _DATASETS: dict[str, Any] = {
         CensusIncome,
         MovieLens,
         Synthetic,
+        Pairs,
+        UserBehavior,
+        RepeatBuyers,
     )
 }
 
@@ -47,8 +55,8 @@ def names() -> tuple[str, ...]:
     """Returns the names of the data sets.
 
     Example:
-        >>> names()
-        ('kuairand', 'wechat', 'ali_ccp', 'aliexpress', 'census_income', 'movielens', 'synthetic')
+        >>> names()[:4]
+        ('kuairand', 'wechat', 'ali_ccp', 'aliexpress')
     """
     return tuple(_DATASETS)
 

@@ -99,9 +99,11 @@ def prepare(
         data = source.prepare(out, overwrite=overwrite, progress=step, **chosen)
     binary = [task.name for task in data.schema.tasks if task.kind == "binary"]
     results.print(rates_table(f"{out}: rows and label rates", data.rows, data.manifest["label_rates"], binary))
-    results.print(
-        f"{len(data.schema.features)} features. Next: tf-gradcraft train {out} --out runs/first", soft_wrap=True
+    of_pairs = "target" in data.manifest["arguments"]
+    following = (
+        "train from Python, see docs/multi_behaviour.md" if of_pairs else f"tf-gradcraft train {out} --out runs/first"
     )
+    results.print(f"{len(data.schema.features)} features. Next: {following}", soft_wrap=True)
 
 
 def refuse_options(name: str, prepare_: Any, chosen: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Metrics of ranking models, exact and with sample weights: as functions on arrays, and as Keras metrics."""
 
+from tf_gradcraft.metrics.all_items import AllItemsRanking
 from tf_gradcraft.metrics.at_k import map_at_k, ndcg_at_k, precision_at_k, recall_at_k
 from tf_gradcraft.metrics.at_k_metrics import MAPAtK, NDCGAtK, PrecisionAtK, RecallAtK
 from tf_gradcraft.metrics.audit import group_report
@@ -16,6 +17,7 @@ __all__ = [
     "ECE",
     "GAUC",
     "PCOC",
+    "AllItemsRanking",
     "EqualMassECE",
     "Labelled",
     "LogLoss",

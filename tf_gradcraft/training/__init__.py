@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tf_gradcraft.training.model import MultiTaskModel
     from tf_gradcraft.training.objective import Objective
     from tf_gradcraft.training.ranking_losses import TaskRanking
+    from tf_gradcraft.training.ranking_validation import RankingValidation
     from tf_gradcraft.training.regression_losses import TaskRegression
     from tf_gradcraft.training.shared_representation import SharedRepresentation
     from tf_gradcraft.training.watch_time_losses import DurationQuantile, WeightedLogistic
@@ -22,6 +23,7 @@ _NAMES = {
     "DurationQuantile": "watch_time_losses",
     "MultiTaskModel": "model",
     "Objective": "objective",
+    "RankingValidation": "ranking_validation",
     "SharedRepresentation": "shared_representation",
     "TaskCrossentropy": "losses",
     "TaskRanking": "ranking_losses",
@@ -34,6 +36,7 @@ __all__ = [
     "DurationQuantile",
     "MultiTaskModel",
     "Objective",
+    "RankingValidation",
     "SharedRepresentation",
     "TaskCrossentropy",
     "TaskRanking",

@@ -1,0 +1,148 @@
+"""MetaBalance's network: matrix factorisation and a multilayer perceptron over shared tables, a tower a behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_gradcraft.data_pipelines.schema import Schema
+from tf_gradcraft.models.embeddings import FeatureEmbeddings
+from tf_gradcraft.models.mlp import MLP
+from tf_gradcraft.models.schema_model import SchemaModel, as_schema
+from tf_gradcraft.suggestions import unknown_name
+from tf_gradcraft.training import SharedRepresentation
+
+
+@keras.saving.register_keras_serializable("tf_gradcraft")
+class MatrixFactorizationMLP(SchemaModel):
+    r"""Matrix factorisation + MLP of user and item, shared by all behaviours, and a tower for each.
+
+    With the embeddings $p_u$ and $q_i$: $h_{ui} = [p_u \odot q_i ; \mathrm{MLP}([p_u ; q_i])]$, and the probability of
+    behaviour t is the sigmoid of its tower on $h_{ui}$.
+
+    He et al., "MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient Magnitudes of Auxiliary Tasks",
+    WWW 2022, after He et al., "Neural Collaborative Filtering", WWW 2017. Defaults are the paper's.
+    Matrix factorisation and MLP read the same two tables. Each table is a variable of its own, so that the parts of
+    `MetaBalance(parts="variable")` are the paper's; its gradient is sparse.
+
+    Shared: tables and MLP. Private: towers. Marked: $h_{ui}$.
+
+    Args:
+        schema: A schema with two categorical features, user and item, such as that of `PreparedPairs`.
+        mlp_units: Widths of the shared MLP.
+        embedding_dim: Length of an embedding.
+        tower_units: Widths of each behaviour's tower.
+        dropout: Dropout in MLP and towers.
+        **kwargs: See `SchemaModel`: `l2` (on looked-up rows and on the kernels of MLP and towers), `name`.
+
+    Raises:
+        ValueError: If the schema has other features.
+
+    Example:
+        >>> from tf_gradcraft.data_pipelines.schema import Feature, Task
+        >>> features = [Feature(name=name, kind="categorical", dtype="int64", size=9) for name in ("user", "item")]
+        >>> model = MatrixFactorizationMLP(Schema(features=features, tasks=[Task(name="buy"), Task(name="view")]))
+        >>> predictions = model({"user": tf.constant([1, 2]), "item": tf.constant([3, 3])})
+        >>> predictions["buy"].shape, model.score_all_items(tf.constant([1, 2]), "buy").shape
+        (TensorShape([2, 1]), TensorShape([2, 9]))
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        mlp_units: Sequence[int] = (32, 16, 8),
+        embedding_dim: int = 64,
+        tower_units: Sequence[int] = (64, 32),
+        dropout: float = 0.5,
+        l2: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        schema = as_schema(schema)
+        if len(schema.features) != 2 or len(schema.of_kind("categorical")) != 2:
+            raise ValueError(
+                "MatrixFactorizationMLP needs two categorical features, user and item; the schema has "
+                f"{', '.join(schema.feature_names)}. Choose two with schema.select(features=...)"
+            )
+        if not mlp_units or not tower_units:
+            raise ValueError("MatrixFactorizationMLP: mlp_units and tower_units must name at least one width each")
+
+        def represent(encoded: tuple[Any, Any]) -> list[Any]:
+            user, item = encoded
+            product = keras.layers.Multiply(name="matrix_factorization")([user, item])
+            pair = keras.layers.Concatenate(name="pair")([user, item])
+            deep = MLP(mlp_units, dropout=dropout, l2=l2, name="mlp")(pair)
+            shared = keras.layers.Concatenate(name="shared")([product, deep])
+            return [SharedRepresentation(name="representation")(shared)] * len(schema.tasks)
+
+        super().__init__(
+            schema,
+            represent,
+            {"mlp_units": list(mlp_units)},
+            embedding_dim=embedding_dim,
+            tower_units=tower_units,
+            dropout=dropout,
+            l2=l2,
+            **kwargs,
+        )
+
+    @staticmethod
+    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> tuple[Any, ...]:
+        """Returns the embeddings [B, D] of user and item, each from a table of its own."""
+        encoded = []
+        for feature in schema.features:
+            sizes = {str(feature.table): int(feature.size or 0)}
+            embeddings = FeatureEmbeddings(
+                {feature.name: str(feature.table)}, sizes, embedding_dim, l2=l2, name=f"{feature.name}_embeddings"
+            )
+            looked_up = embeddings({feature.name: inputs[feature.name]})
+            encoded.append(keras.layers.Flatten(name=f"{feature.name}_embedded")(looked_up))
+        return tuple(encoded)
+
+    def score_all_items(self, users: tf.Tensor, task: str) -> tf.Tensor:
+        """Returns the logit of a behaviour for every item: what `AllItemsRanking` ranks by.
+
+        The first layers are linear in user and item before their activation. So the MLP's first layer is computed once
+        an item and once a user and added; in the tower's first layer the user's embedding multiplies the rows of the
+        kernel instead of the items' embeddings, and one product serves all users of the batch.
+
+        Args:
+            users: Ids of users [B].
+            task: The behaviour.
+
+        Returns:
+            float32 [B, number of item ids], id 0 (unknown) included.
+
+        Raises:
+            ValueError: If there is no such behaviour.
+        """
+        if task not in self.schema.task_names:
+            raise ValueError(unknown_name("task", task, self.schema.task_names))
+        tables = [self.get_layer(f"{name}_embeddings").embeddings for name in self.schema.feature_names]
+        user, items = tf.gather(tf.convert_to_tensor(tables[0]), users), tf.convert_to_tensor(tables[1])
+        dimension = items.shape[1]
+        shape = [tf.shape(items)[0], tf.shape(user)[0], -1]
+
+        first, *layers = self.get_layer("mlp").dense
+        of_user = user @ first.kernel[:dimension] + first.bias
+        of_item = items @ first.kernel[dimension:]
+        # Pairs stand item by item: one product of all items' embeddings then makes a row for each pair.
+        deep = first.activation(tf.reshape(of_item[:, tf.newaxis] + of_user, [-1, first.units]))
+        deep = through(layers, deep)
+
+        first, *layers = self.get_layer(f"{task}_tower").dense
+        kernel = user[:, :, tf.newaxis] * first.kernel[:dimension]
+        product = items @ tf.reshape(tf.transpose(kernel, [1, 0, 2]), [dimension, -1])
+        hidden = tf.reshape(product, [-1, first.units]) + (deep @ first.kernel[dimension:] + first.bias)
+        logits = through([*layers, self.get_layer(f"{task}_logit")], first.activation(hidden))
+        return tf.transpose(tf.reshape(logits, shape)[:, :, 0])
+
+
+def through(layers: Sequence[Any], values: tf.Tensor) -> tf.Tensor:
+    """Sends values [B, D] through dense layers, one after the other."""
+    for layer in layers:
+        values = layer(values)
+    return values

@@ -57,7 +57,8 @@ class FeatureEmbeddings(keras.layers.Layer):
         columns = [tf.cast(inputs[name], tf.int64) for name in self.tables]
         ids = tf.stack(columns, axis=-1) + tf.constant(self._offsets, tf.int64)
         # The variable itself, not its value: only then is the gradient sparse.
-        rows = tf.gather(getattr(self.embeddings, "value", self.embeddings), ids)
+        table = self.embeddings if isinstance(self.embeddings, tf.Variable) else self.embeddings.value
+        rows = tf.gather(table, ids)
         rows = tf.cast(rows, self.compute_dtype)
         if self.l2:
             self.add_loss(self.l2 * tf.reduce_mean(tf.reduce_sum(tf.square(tf.cast(rows, tf.float32)), axis=[1, 2])))

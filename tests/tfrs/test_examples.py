@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def example(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -33,8 +35,9 @@ def test_retrieval_and_rating_on_films(tmp_path, capsys):
 
 
 def test_mmoe_on_a_prepared_folder(tmp_path, capsys):
-    datasets.Synthetic.write(tmp_path / "raw", rows=1500, seed=1).prepare(tmp_path / "prepared")
+    datasets.Synthetic.write(tmp_path / "raw", rows=6000, seed=1).prepare(tmp_path / "prepared")
     example("tfrs_kuairand").main([str(tmp_path / "prepared"), "--epochs", "1", "--over", "representation"])
     found = json.loads(capsys.readouterr().out)
+    assert all(0 < found[task] < 1 for task in ("click", "long_view", "like", "follow")), found
     of_tasks = [found[task] for task in ("click", "long_view", "like", "follow")]
     assert found["mean"] == pytest.approx(np.mean(of_tasks), abs=1e-4)

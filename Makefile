@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 # Test processes share the cores, so each keeps to one thread.
 TEST := TF_CPP_MIN_LOG_LEVEL=3 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest
+# These know no Keras: one case of each of their tests is run again (tests/conftest.py).
+BESIDE_KERAS_2 := tests/balancing tests/gradients tests/linalg
 
 .PHONY: demo test lint format bench clean
 
@@ -14,7 +16,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@echo "== tests (and doctests of every public name)"
 	$(TEST) -n 2 --dist loadfile tests
-	$(TEST) -q --doctest-modules --pyargs tf_gradcraft tf_gradcraft.data_pipelines tf_gradcraft.models
+	$(TEST) -q --doctest-modules --ignore=tf_gradcraft/tfrs --pyargs tf_gradcraft tf_gradcraft.data_pipelines tf_gradcraft.models
+	@echo "== the same parts beside Keras 2, and the door to TensorFlow Recommenders"
+	TF_USE_LEGACY_KERAS=1 $(TEST) -q -n 2 --dist loadfile tests/tfrs tests/models/test_layers.py $(BESIDE_KERAS_2)
+	TF_USE_LEGACY_KERAS=1 $(TEST) -q --doctest-modules --pyargs tf_gradcraft.tfrs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

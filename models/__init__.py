@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_gradcraft.keras_stack import require_keras_3
+
 if TYPE_CHECKING:
     from tf_gradcraft.models.aitm import AITM
     from tf_gradcraft.models.cgc import CGC
@@ -141,5 +143,7 @@ def get(name: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
+        if name in ("SchemaModel", *_MODELS.values()):
+            require_keras_3(f"tf_gradcraft.models.{name}")
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -76,7 +76,10 @@ class MultiGateMixture(keras.layers.Layer):
         looked_at = self.mark(inputs)
         shares = [gate.shares(looked_at) for gate in self.gates]
         mixtures = [mix(of_task, experts) for of_task in shares]
-        if (representation := current_representation()) is not None:
+        representation = (
+            current_representation()
+        )  # no walrus: AutoGraph, by which Keras 2 runs layers, does not know it
+        if representation is not None:
             representation.only_mixed(experts, shares, mixtures)
         return mixtures
 

@@ -32,9 +32,10 @@ class MLP(keras.layers.Layer):
         self, units: Sequence[int], activation: Any = "relu", dropout: float = 0.0, l2: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.units = [int(width) for width in units]
-        if any(width < 1 for width in self.units):
-            raise ValueError(f"MLP: units must be positive, got {self.units}")
+        widths = [int(width) for width in units]
+        if any(width < 1 for width in widths):
+            raise ValueError(f"MLP: units must be positive, got {widths}")
+        self.units = widths
         if not 0 <= dropout < 1:
             raise ValueError(f"MLP: dropout={dropout} is out of range; it must be in [0, 1)")
         if l2 < 0:

@@ -12,14 +12,16 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "objectives", "suggestions", "training")
+PACKAGES = (*PACKAGES, "keras_stack", "objectives", "suggestions", "tfrs", "training")
 
-# What a part of the library may import of the others (itself always; `suggestions` only holds error texts).
+# What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
+# what errors say).
 MAY_IMPORT = {
     "balancing": {"linalg"},
     "cli": {"*"},
     "data_pipelines": set(),
     "gradients": set(),
+    "keras_stack": set(),
     "linalg": set(),
     "metrics": set(),
     "models": {"training", *(f"data_pipelines.{of}" for of in ("feature", "schema", "task", "vocabulary"))},
@@ -27,6 +29,7 @@ MAY_IMPORT = {
     "optimizers": {"gradients"},
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),
+    "tfrs": {"training", "balancing", "gradients", "serving.contract", "serving.versions"},
     "training": {"gradients", "balancing", "metrics"},
 }
 # The one module that lets Keras find every class that a saved model may name.
@@ -81,7 +84,8 @@ def test_every_part_of_the_library_has_a_rule():
 
 @every_file
 def test_imports_run_in_the_allowed_direction(package, path):
-    allowed = MAY_IMPORT[package] | EXCEPTIONS.get(f"{path.parent.name}/{path.name}", set()) | {package, "suggestions"}
+    allowed = MAY_IMPORT[package] | EXCEPTIONS.get(f"{path.parent.name}/{path.name}", set())
+    allowed |= {package, "suggestions", "keras_stack"}
     if "*" in allowed:
         return
     for name in imported_by(path):
@@ -97,6 +101,11 @@ def test_imports_run_in_the_allowed_direction(package, path):
 def test_nothing_imports_the_top_level_folders_by_path(package, path):
     tops = {name.split(".")[0] for name in imported_by(path)}
     assert not tops & {"models", "data_pipelines", "tests"}
+
+
+@every_file
+def test_only_the_door_imports_tensorflow_recommenders(package, path):
+    assert package == "tfrs" or "tensorflow_recommenders" not in {name.split(".")[0] for name in imported_by(path)}
 
 
 @pytest.mark.parametrize("package", KERAS_FREE)

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
-_MODULES = ("balancing", "data_pipelines", "gradients", "metrics", "models", "objectives", "optimizers", "serving")
-_MODULES = (*_MODULES, "training")
+# `tfrs` needs Keras 2, all that is in `__all__` works with Keras 3.
+_MODULES = (
+    "balancing",
+    "data_pipelines",
+    "gradients",
+    "metrics",
+    "models",
+    "objectives",
+    "optimizers",
+    "serving",
+    "tfrs",
+    "training",
+)
 _NAMES = {
     "MultiTaskModel": "tf_gradcraft.training",
     "SharedRepresentation": "tf_gradcraft.training",

@@ -1,9 +1,9 @@
 """The layers by themselves: values against NumPy, configs, training, bad arguments."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
 from tf_gradcraft.models import (
     MLP,

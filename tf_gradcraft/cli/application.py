@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import tf_gradcraft
 from tf_gradcraft.cli.console import errors, results
+from tf_gradcraft.keras_stack import KerasStackError
 
 DEBUG_VARIABLE = "TF_GRADCRAFT_DEBUG"
 
@@ -24,7 +25,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         # What the library raises for bad input, and what the file system raises.
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, KerasStackError) as error:
             if ctx.params.get("debug"):
                 raise
             message = " ".join(str(error).split()) or type(error).__name__

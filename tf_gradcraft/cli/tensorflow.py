@@ -9,6 +9,8 @@ import tempfile
 
 import typer
 
+from tf_gradcraft.keras_stack import require_keras_3
+
 
 def import_quietly(ctx: typer.Context) -> None:
     """Imports TensorFlow and Keras; what their libraries log meanwhile is shown only with `--debug`, or if they fail.
@@ -28,6 +30,7 @@ def import_quietly(ctx: typer.Context) -> None:
         os.dup2(log.fileno(), 2)
         try:
             importlib.import_module("keras")
+            require_keras_3("tf-gradcraft")
         except BaseException:
             log.seek(0)
             os.write(kept, log.read())

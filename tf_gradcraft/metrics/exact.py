@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_gradcraft.keras_stack import require_keras_3
 from tf_gradcraft.metrics.ranking import auc, group_auc
 from tf_gradcraft.metrics.row_buffer import RowBuffer, of_all_replicas
 
@@ -24,6 +25,7 @@ class ExactMetric(keras.metrics.Metric):
     """
 
     def __init__(self, group: str | None = None, name: str | None = None, dtype: Any = None) -> None:
+        require_keras_3(f"tf_gradcraft.metrics.{type(self).__name__}")
         super().__init__(name=name, dtype=dtype)
         self.group = group
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_gradcraft.keras_stack import require_keras_3
+
 if TYPE_CHECKING:
     from tf_gradcraft.serving.checking import check
     from tf_gradcraft.serving.client import RankRequest, RankResponse, ServingError
@@ -44,5 +46,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     # Loaded when used: the REST client needs neither TensorFlow nor Keras.
     if name in _MODULES:
+        if name == "export":
+            require_keras_3("tf_gradcraft.serving.export")
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

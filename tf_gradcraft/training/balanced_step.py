@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from tf_gradcraft.balancing import Balancer
@@ -115,24 +114,53 @@ def balance_gradients(
     return BalancedGradients(updates, finite_tasks)
 
 
+def learn_from_update(
+    balancer: Balancer,
+    balancer_state: BalancerState,
+    losses: Mapping[str, tf.Tensor],
+    losses_after: Mapping[str, tf.Tensor],
+    finite_tasks: tf.Tensor,
+) -> None:
+    """Gives a balancer that `looks_back` the losses of one batch before and after its update.
+
+    Args:
+        balancer: The method, its task names resolved.
+        balancer_state: Its state.
+        losses: `{task: loss}` before the update.
+        losses_after: The same after it.
+        finite_tasks: bool [T]; if one is False the step was skipped, and the balancer's state stays as it is.
+    """
+    values, values_after = (
+        sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in by_task.values()]))
+        for by_task in (losses, losses_after)
+    )
+    keep = tf.reduce_all(finite_tasks) & tf.reduce_all(tf.math.is_finite(values_after))
+    balancer_state.assign(balancer.after_update(values, values_after, balancer_state.tensors()), keep)
+
+
 def apply_if_finite(
-    model: Any, updates: Sequence[Any], variables: Sequence[Any], tasks: Sequence[str], finite_tasks: tf.Tensor
+    model: Any,
+    updates: Sequence[Any],
+    variables: Sequence[Any],
+    tasks: Sequence[str],
+    finite_tasks: tf.Tensor,
+    float16: bool = False,
 ) -> None:
     """Lets the optimizer apply the update; raises or skips the step if a task is not finite, as the model says.
 
     Args:
-        model: The `MultiTaskModel`.
+        model: The model: it has `optimizer`, `on_nonfinite`, `jit_compile` and `skipped_steps`.
         updates: Update direction of each variable.
         variables: The trainable variables.
         tasks: Names of the T tasks.
         finite_tasks: bool [T].
+        float16: Whether the optimizer scales losses; it then skips steps that overflowed by itself.
 
     Raises:
         tf.errors.InvalidArgumentError: If a task is not finite and the model is to raise; the message names it.
     """
     optimizer = model.optimizer
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        # It skips a step that overflowed, and lowers its scale.
+    if float16:
         optimizer.apply_gradients(zip(updates, variables, strict=True))
     elif model.on_nonfinite == "raise" and not model.jit_compile:
         checks = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
+from tensorflow import keras
 
 from tf_gradcraft.balancing import Balancer
 from tf_gradcraft.training.balancer_state import BalancerState
@@ -37,4 +37,4 @@ def with_epoch_ends(callbacks: Any, balancer: Balancer | None) -> Any:
     if balancer is None or type(balancer).end_epoch is Balancer.end_epoch:
         return callbacks
     given = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
-    return [EpochEnds(), *keras.tree.flatten(given or [])]
+    return [EpochEnds(), *tf.nest.flatten(given or [])]

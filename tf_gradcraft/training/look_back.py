@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_gradcraft.gradients import sum_over_replicas
+from tf_gradcraft.training.balanced_step import learn_from_update
 
 
 def state_before(model: keras.Model) -> list[tuple[Any, tf.Tensor]]:
@@ -36,10 +36,5 @@ def look_back(
         y_pred = model(x, training=True) if model._call_has_training_arg else model(x)
         losses_after = model.compute_task_losses(x, y, y_pred, sample_weight, training=True)
 
-    values, values_after = (
-        sum_over_replicas(tf.stack([tf.cast(loss, tf.float64) for loss in by_task.values()]))
-        for by_task in (losses, losses_after)
-    )
-    balancer, state = model.balancing.for_tasks(list(losses)), model._balancer_state
-    keep = tf.reduce_all(finite_tasks) & tf.reduce_all(tf.math.is_finite(values_after))
-    state.assign(balancer.after_update(values, values_after, state.tensors()), keep)
+    balancer = model.balancing.for_tasks(list(losses))
+    learn_from_update(balancer, model._balancer_state, losses, losses_after, finite_tasks)

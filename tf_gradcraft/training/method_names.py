@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import keras
+from tensorflow import keras
 
 from tf_gradcraft import balancing
 
@@ -16,8 +16,8 @@ def let_keras_find_methods() -> None:
     # A composition and its magnitude step have no name of their own: what they hold is given, not called up by name.
     named = [type(balancing.get(name)) for name in balancing.names()]
     for method in (*named, balancing.Chain, balancing.Magnitude):
-        if keras.saving.get_registered_name(method) == method.__name__:  # what Keras says of a class it does not know
-            keras.saving.register_keras_serializable(method.__module__.split(".")[0])(method)
+        if keras.utils.get_registered_name(method) == method.__name__:  # what Keras says of a class it does not know
+            keras.utils.register_keras_serializable(method.__module__.split(".")[0])(method)
 
 
 let_keras_find_methods()

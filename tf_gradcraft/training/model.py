@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_gradcraft.balancing import Balancer
 from tf_gradcraft.gradients import add_gradients
+from tf_gradcraft.keras_stack import require_keras_3
 from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
 from tf_gradcraft.training.balancing_arguments import checked_balancer
@@ -23,6 +24,8 @@ from tf_gradcraft.training.look_back import look_back, state_before
 from tf_gradcraft.training.method_names import let_keras_find_methods
 from tf_gradcraft.training.objective import Objective, Objectives
 from tf_gradcraft.training.shared_representation import recording_representation
+
+require_keras_3("tf_gradcraft.MultiTaskModel")
 
 
 class MultiTaskModel(keras.Model):
@@ -233,6 +236,7 @@ class MultiTaskModel(keras.Model):
         if len(losses) < 2:
             raise ValueError(f"balancing needs two or more tasks with a loss, this model has {list(losses)}")
         variables = self.trainable_variables
+        float16 = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         balanced = balance_gradients(
             tape,
             balancer=self._balancer.for_tasks(list(losses)),
@@ -243,13 +247,13 @@ class MultiTaskModel(keras.Model):
             variables=variables,
             representation=representation,
             every=self._balance_every,
-            float16=isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer),
+            float16=float16,
         )
         updates = balanced.updates
         if scaled_extra is not None:
             updates = list(map(add_gradients, updates, tape.gradient(scaled_extra, variables)))
         del tape
-        apply_if_finite(self, updates, variables, list(losses), balanced.finite_tasks)
+        apply_if_finite(self, updates, variables, list(losses), balanced.finite_tasks, float16)
         if before is not None:
             look_back(self, (x, y, sample_weight), before, losses, balanced.finite_tasks)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)

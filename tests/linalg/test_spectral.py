@@ -1,5 +1,7 @@
 """Eigenvalues and pseudo-inverses of small symmetric matrices against NumPy, in eager mode, graph and XLA."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +15,9 @@ EPSILON = np.finfo(float).eps
 every_mode = pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
 
 
+@functools.cache
 def in_mode(function, mode):
+    """A function of one mode; all tests share it, so that each shape is traced and compiled once."""
     return function if mode == "eager" else tf.function(function, jit_compile=mode == "xla")
 
 

@@ -105,13 +105,23 @@ def gram_at_the_marks(model, features, labels, monkeypatch):
     return np.array(rows) @ np.array(rows).T
 
 
+# Tracing takes seconds a model; all of them are traced where it is tested that they learn.
+TRACED = ("mmoe", "ple of two levels", "aitm")
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_of_the_models_is_the_weighted_losss_gradient_and_the_gram_that_of_the_marks(name, monkeypatch):
     model, features, labels = schema_model(name)
     expected_gram = gram_at_the_marks(model, features, labels, monkeypatch)
     balancer = Fixed()
     expected = after_step(model, plain_gradients(model, features, labels), balancer.given, RATE)
-    model.compile(keras.optimizers.SGD(RATE), metrics={}, balancing=balancer, balance_over="representation")
+    model.compile(
+        keras.optimizers.SGD(RATE),
+        metrics={},
+        balancing=balancer,
+        balance_over="representation",
+        run_eagerly=name not in TRACED,
+    )
     model.train_on_batch(features, labels)
     for variable, value in zip(model.trainable_variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=0, atol=1e-6, err_msg=variable.path)

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 METHODS = (
-    "sum",
+    "sum:parameters:1:metrics",
     "gradcraft",
     "metabalance",
     "metabalance:parameters:3",
-    "gradcraft:representation:3",
+    "gradcraft:representation:3:metrics",
     "dwa",
     "famo",
 )
@@ -19,9 +19,11 @@ def test_two_replicas_train_and_evaluate_as_one_device_does():
     run = subprocess.run([sys.executable, str(script), *METHODS], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     reports = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    assert [report["balancing"] for report in reports] == list(METHODS)
+    assert [report["what"] for report in reports] == list(METHODS)
     for report in reports:
         assert report["replicas"] == 2
         assert report["moved"] > 1e-2
         assert report["weights"] < 1e-5
-        assert report["metrics"] < 1e-5
+    for report in reports[0], reports[4]:
+        assert {"loss", "click_auc", "click_gauc", "like_log_loss", "auc_mean"} < set(report["metrics"])
+        assert max(report["metrics"].values()) < 1e-5

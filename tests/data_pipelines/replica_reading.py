@@ -53,7 +53,8 @@ def main():
         alone.compile("sgd", "mse", steps_per_execution=4)
         alone.fit(train, epochs=2, verbose=0)
         report = {"mode": mode, "halves": halves, "by_function": by_function, "loss": history["val_loss"]}
-        report["steps"] = [int(trained.optimizer.iterations) for trained in (model, alone)]
+        counters = [trained.optimizer.iterations.value for trained in (model, alone)]
+        report["steps"] = [int(strategy.experimental_local_results(counter)[0].numpy()) for counter in counters]
         print(json.dumps(report), flush=True)
 
 

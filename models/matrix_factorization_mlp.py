@@ -90,8 +90,10 @@ class MatrixFactorizationMLP(SchemaModel):
         )
 
     @staticmethod
-    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float) -> tuple[Any, ...]:
+    def encode(schema: Schema, inputs: Mapping[str, Any], embedding_dim: int, l2: float, backbone: str) -> Any:
         """Returns the embeddings [B, D] of user and item, each from a table of its own."""
+        if backbone != "mlp":
+            raise ValueError(f"MatrixFactorizationMLP has an interaction of its own; leave backbone={backbone!r} out")
         encoded = []
         for feature in schema.features:
             sizes = {str(feature.table): int(feature.size or 0)}

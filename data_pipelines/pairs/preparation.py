@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from tf_gradcraft.data_pipelines.checks import check_binary
+from tf_gradcraft.data_pipelines.checks import check_labels
 from tf_gradcraft.data_pipelines.pairs.prepared_pairs import PreparedPairs
 from tf_gradcraft.data_pipelines.pairs.splitting import SPLIT_WAYS, split_pairs
 from tf_gradcraft.data_pipelines.pairs.writing import write_pairs
@@ -147,7 +147,7 @@ def encode_pairs(
     labels = {}
     for task in tasks:
         labels[task] = table[task].cast(pa.float64()).to_numpy()
-        check_binary(labels[task], where, task, "repair the input and prepare again")
+        check_labels(labels[task], Task(name=task), where, task, "repair the input and prepare again")
         labels[task] = labels[task].astype(np.float32)
     held_out = table[MARKED].to_numpy() if MARKED in table.column_names else np.zeros(len(table), np.int64)
     # Values, not codes: what is drawn for a pair does not depend on which others there are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -95,7 +96,7 @@ class RowEncoder:
         arguments["side"], arguments["dimension"] = self.spec.side(name), self.spec.dimensions.get(name)
         return Feature(name=name, kind=kind, **arguments)  # type: ignore[arg-type]
 
-    def _moments_of(self, name: str) -> dict[str, float]:
+    def _moments_of(self, name: str) -> dict[str, Any]:
         mean, std = self._moments[name].result()
         return {"mean": mean, "std": std}
 

@@ -45,6 +45,18 @@ def compiled_losses(
     return {task: losses[task] for task in y_pred if task in losses}
 
 
+def tasks_with_loss(loss: Any) -> list[str] | None:
+    """Returns the outputs that the argument `loss` of `compile` has a loss for; None if it does not name outputs.
+
+    Example:
+        >>> tasks_with_loss({"click": "mse", "like": None}), tasks_with_loss("mse")
+        (['click'], None)
+    """
+    if not isinstance(loss, Mapping):
+        return None
+    return [task for task, of_task in loss.items() if of_task is not None]
+
+
 def loss_weight(compiled: Any, task: str) -> float:
     """Returns the factor of a task in `loss_weights`, 1 by default, from a `CompileLoss` that has been called."""
     return next((weight for path, _, weight, _ in compiled._flat_losses if path[0] == task and weight is not None), 1.0)

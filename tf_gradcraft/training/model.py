@@ -11,24 +11,25 @@ import keras
 import tensorflow as tf
 
 from tf_gradcraft.balancing import Balancer
-from tf_gradcraft.gradients import add_gradients
+from tf_gradcraft.gradients import add_gradients, replica_count
 from tf_gradcraft.keras_stack import require_keras_3
 from tf_gradcraft.training.balanced_step import apply_if_finite, balance_gradients
 from tf_gradcraft.training.balancer_state import BalancerState
 from tf_gradcraft.training.balancing_arguments import checked_balancer
-from tf_gradcraft.training.compiled_losses import compiled_losses
+from tf_gradcraft.training.compiled_losses import compiled_losses, tasks_with_loss
 from tf_gradcraft.training.epoch_ends import end_epoch, with_epoch_ends
 from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
 from tf_gradcraft.training.look_back import look_back, state_before
 from tf_gradcraft.training.method_names import let_keras_find_methods
-from tf_gradcraft.training.objective import Objective, Objectives
+from tf_gradcraft.training.objective import Objective
 from tf_gradcraft.training.shared_representation import recording_representation
+from tf_gradcraft.training.with_objectives import WithObjectives
 
 require_keras_3("tf_gradcraft.MultiTaskModel")
 
 
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(WithObjectives, keras.Model):
     """A Keras model with one named output a task, whose training step balances the tasks' gradients.
 
     Build it like any `keras.Model`: from `inputs` and `outputs`, or as a subclass with a `call`; the outputs are a dict
@@ -139,7 +140,7 @@ class MultiTaskModel(keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         self._keep_objectives(objectives)
-        tasks = self._tasks_of(loss)
+        tasks = tasks_with_loss(loss)
         if balancer is not None and tasks is not None:
             tasks += self._objectives.by_name
             if len(tasks) < 2:
@@ -192,20 +193,6 @@ class MultiTaskModel(keras.Model):
         losses = compiled_losses(self._compile_loss, y, y_pred, sample_weight)
         return losses | self._objectives.losses(x, y, y_pred, sample_weight, self.objective_layers)
 
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> tf.Tensor:
-        """See Keras; the losses of objectives are among those that are added up."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        further = self._objectives.losses(x, y, y_pred, sample_weight, self.objective_layers)
-        return tf.add_n([loss, *further.values()]) if further else loss
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """See Keras; with the trackers of the losses of objectives."""
-        objectives = getattr(self, "_objectives", None)
-        return super().metrics + (list(objectives.trackers.values()) if objectives else [])
-
     def prepare_labels(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns labels and weights as losses and metrics are to take them; as they came, unless a subclass overrides.
 
@@ -227,11 +214,11 @@ class MultiTaskModel(keras.Model):
         with tf.GradientTape(persistent=True) as tape, recording as representation:
             y_pred = self(x, training=True) if self._call_has_training_arg else self(x)
             losses = self.compute_task_losses(x, y, y_pred, sample_weight, training=True)
-            extra = tf.add_n([tf.reduce_sum(loss) for loss in self.losses]) / _num_replicas() if self.losses else None
+            extra = tf.add_n([tf.reduce_sum(loss) for loss in self.losses]) / replica_count() if self.losses else None
             scaled = {task: self.optimizer.scale_loss(loss) for task, loss in losses.items()}
             scaled_extra = None if extra is None else self.optimizer.scale_loss(extra)
             total = tf.add_n(list(losses.values())) + (0.0 if extra is None else tf.cast(extra, tf.float32))
-        self._loss_tracker.update_state(total * _num_replicas(), sample_weight=_batch_size(x))
+        self._loss_tracker.update_state(total * replica_count(), sample_weight=_batch_size(x))
 
         if len(losses) < 2:
             raise ValueError(f"balancing needs two or more tasks with a loss, this model has {list(losses)}")
@@ -263,7 +250,7 @@ class MultiTaskModel(keras.Model):
         x, y, sample_weight = self._unpack(data)
         y_pred = self(x, training=False) if self._call_has_training_arg else self(x)
         loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
-        self._loss_tracker.update_state(loss * _num_replicas(), sample_weight=_batch_size(x))
+        self._loss_tracker.update_state(loss * replica_count(), sample_weight=_batch_size(x))
         self._exact_metrics.update(x, y, y_pred, sample_weight)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -273,7 +260,7 @@ class MultiTaskModel(keras.Model):
         outputs = getattr(self, "_outputs_struct", None)
         losses = self._compile_loss
         unbuilt = losses is not None and not losses.built
-        if unbuilt and outputs and set(self._tasks_of(self.loss) or ()) == set(outputs):
+        if unbuilt and outputs and set(tasks_with_loss(self.loss) or ()) == set(outputs):
             with self.distribute_strategy.scope():
                 losses.build(outputs, outputs)
         return super().make_train_function(force)
@@ -376,27 +363,6 @@ class MultiTaskModel(keras.Model):
             with self.distribute_strategy.scope():
                 optimizer.build(self.trainable_variables)
 
-    def _keep_objectives(self, objectives: Mapping[str, Objective] | None) -> None:
-        """Takes in objectives, and the layers that they learn with; those of an earlier `compile` go."""
-        outputs = getattr(self, "_outputs_struct", None) or {}
-        with self.distribute_strategy.scope():
-            self._objectives = Objectives(objectives, tasks=outputs)
-            made = {name: objective.make_layer(outputs) for name, objective in self._objectives.by_name.items()}
-        # Keras locks what a model consists of when it is built.
-        locked = self._tracker.locked
-        self._tracker.unlock()
-        for layer in getattr(self, "objective_layers", {}).values():
-            self._tracker.untrack(layer)
-        self.objective_layers = {name: layer for name, layer in made.items() if layer is not None}
-        if locked:
-            self._tracker.lock()
-
-    def _tasks_of(self, loss: Any) -> list[str] | None:
-        """Returns the outputs that have a loss, or None if they are not known before the first call."""
-        if not isinstance(loss, Mapping):
-            return None
-        return [task for task, of_task in loss.items() if of_task is not None]
-
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
         """Returns inputs, labels and weights; of labels and weights by task those of the model's outputs."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -430,10 +396,6 @@ class FunctionalMultiTaskModel(MultiTaskModel, Functional):
                 raise ValueError(f"the batch lacks these inputs of the model: {', '.join(missing)}")
             inputs = {name: inputs[name] for name in self._inputs_struct}
         return super().call(inputs, training=training, mask=mask, **kwargs)
-
-
-def _num_replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def _batch_size(x: Any) -> tf.Tensor:

@@ -87,8 +87,8 @@ class RowEncoder:
         for key in self.keys:
             for name in fitted.vocabularies[key].statistics:
                 transform = self._moments[name].transform
-                number = self._moments_of(name)
-                features.append(Feature(name=name, kind="statistic", transform=transform, key=key, **number))
+                mean, std = self._moments[name].result()
+                features.append(Feature(name=name, kind="statistic", transform=transform, key=key, mean=mean, std=std))
         group = spec.group or spec.user
         return Schema(features=tuple(features), tasks=fitted.tasks, group=group, vocabularies=fitted.vocabularies)
 

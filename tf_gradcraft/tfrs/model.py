@@ -264,5 +264,7 @@ class BalancedModel(recommenders.Model):
                     f"the loss of task {task} has the shape {loss.shape}; it must be one number: take its mean, or a "
                     "Keras loss that does"
                 )
+            # Half precision has no range for a sum over the rows of a batch, nor for a loss that is scaled.
+            loss = tf.cast(loss, tf.float32) if loss.dtype.size < 4 else loss
             weighted[task] = loss * tf.cast(self._loss_weights.get(task, 1.0), loss.dtype)
         return weighted

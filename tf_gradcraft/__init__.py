@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
-_MODULES = ("balancing", "data_pipelines", "gradients", "metrics", "models", "objectives", "optimizers", "serving")
-_MODULES = (*_MODULES, "training")
+_MODULES = (
+    *("balancing", "data_pipelines", "gradients", "metrics", "models", "objectives", "optimizers", "serving"),
+    "training",
+)
 _NAMES = {
     "MultiTaskModel": "tf_gradcraft.training",
     "SharedRepresentation": "tf_gradcraft.training",

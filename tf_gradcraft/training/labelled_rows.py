@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,7 +20,7 @@ class LabelledRows:
     """
 
     task: str
-    problem: ClassVar[str]
+    problem: str
     """What is wrong with a bad label, for the error."""
 
     def __init__(self, task: str, kind: str, **kwargs: Any) -> None:

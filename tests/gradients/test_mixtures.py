@@ -51,7 +51,7 @@ def by_hand(layer, taken):
     experts = tf.Variable([expert(tf.constant(X)) for expert in layer.experts])
     looked_at = tf.Variable(X)
     with tf.GradientTape(persistent=True) as tape:
-        shares = [tf.nn.softmax(looked_at @ gate.scores.kernel.value) for gate in layer.gates]
+        shares = [tf.nn.softmax(looked_at @ gate.scores.get_weights()[0]) for gate in layer.gates]
         losses = losses_of([tf.einsum("be,ebh->bh", share, experts) for share in shares], taken)
     rows = []
     for loss in losses.values():

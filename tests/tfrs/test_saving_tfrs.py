@@ -72,8 +72,14 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(value, states[1][name])
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("through", [through_weights, through_weights_file, through_checkpoint, through_keras_file])
+@pytest.mark.parametrize(
+    ("through", "method"),
+    [
+        *((through_keras_file, method) for method in METHODS),
+        *((through, "metabalance") for through in (through_weights, through_weights_file, through_checkpoint)),
+        (through_weights, "gradnorm every third step"),
+    ],
+)
 def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(through, method, never_stopped, tmp_path):
     loaded = through(first_half(method), method, tmp_path)
     loaded.run_eagerly = True

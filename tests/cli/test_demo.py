@@ -25,7 +25,7 @@ def demo(tmp_path_factory):
 def test_demo_writes_what_it_says(demo):
     folder, _ = demo
     expected = {
-        "raw": {"log.csv", "users.csv", "videos.csv", "truth.parquet"},
+        "raw": {"log.csv", "users.csv", "videos.csv", "truth.parquet", "settings.json"},
         "runs": {"sum", "gradcraft"},
         "export/ranker": {"1"},
     }

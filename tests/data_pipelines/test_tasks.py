@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_gradcraft.data_pipelines.checks import check_labels
-from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
+from tf_gradcraft.data_pipelines.reading.layout import layout_of
 from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
 from tf_gradcraft.data_pipelines.task_kinds import TASK_KINDS
 from tf_gradcraft.data_pipelines.watch_time import fit_duration_quantiles
@@ -134,18 +134,9 @@ def test_quantiles_need_rows_that_are_finite(task, times, durations, message):
         fit_duration_quantiles(task, np.array(times), np.array(durations))
 
 
-def test_loading_a_task_brings_the_labels_that_open_its_sample_space(tmp_path):
-    columns = {
-        "seconds": np.arange(9, dtype="float32"),
-        "group": np.arange(9),
-        "click": np.array([0, 1, 1] * 3, "float32"),
-        "buy": np.array([0, 1, 0] * 3, "float32"),
-        "like": np.ones(9, "float32"),
-    }
+def test_loading_a_task_brings_the_labels_that_open_its_sample_space():
     tasks = (Task(name="click"), Task(name="like"), Task(name="buy", sample_space="click"))
-    schema = Schema(features=(SECONDS,), tasks=tasks, group="seconds")
-    writer = FolderWriter(tmp_path / "prepared", "test", [], {}, overwrite=False)
-    data = writer.write(schema, columns, np.repeat([0, 1, 2], 3))
-    _, labels = next(iter(data.load(batch_size=3, shuffle=False, tasks=["buy"])[0]))
-    assert list(labels) == ["buy", "click"]
-    np.testing.assert_array_equal(labels["click"], [0, 1, 1])
+    layout = layout_of(Schema(features=(SECONDS,), tasks=tasks), tasks=["buy"])
+    assert layout.columns == ["seconds", "group", "buy", "click"]
+    batch = {"seconds": [1.0], "group": [0], "click": [1.0], "buy": [0.0], "like": [1.0]}
+    assert layout.element(batch) == ({"seconds": [1.0], "group": [0]}, {"buy": [0.0], "click": [1.0]})

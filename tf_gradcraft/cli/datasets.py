@@ -51,7 +51,8 @@ def overview(cards: Iterable[tuple[str, Card]]) -> Table:
     table.add_column("name", no_wrap=True)
     table.add_column("tasks (in brackets: if asked for)", min_width=16)
     table.add_column("rows")
-    table.add_column("licence, where to get it", overflow="fold")
+    # Wide enough for the host of an address, on a terminal of 80 columns.
+    table.add_column("licence, where to get it", overflow="fold", min_width=28)
     for name, card in cards:
         table.add_row(name, "\n".join(marked_tasks(card)), card.rows, f"{card.licence}\n{card.homepage}")
     return table

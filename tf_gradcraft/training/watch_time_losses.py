@@ -117,4 +117,6 @@ def quantile_of(values: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
     between = tf.cast(low, values.dtype) + tf.math.divide_no_nan(values - left, right - left)
     middle = tf.cast(below + up_to - 1, values.dtype) / 2
     place = tf.where(up_to > below, middle, between)
+    # Above them all it is the last one, also where the last ones are equal.
+    place = tf.where(below == count, tf.cast(count - 1, values.dtype), place)
     return tf.clip_by_value(place / (count - 1), 0.0, 1.0)

@@ -105,7 +105,8 @@ def test_the_sparse_path_equals_the_dense_one(case, mode):
     for one, other in zip(combined, expected, strict=True):
         assert (one is None) == (other is None)
         if one is not None:
-            np.testing.assert_allclose(one, dense(other), rtol=1e-5, atol=1e-7)
+            # Sums of float32 in another order: an entry that cancels out is as exact as the entries it is made of.
+            np.testing.assert_allclose(one, dense(other), rtol=1e-5, atol=1e-5 * np.abs(dense(other)).max())
     assert len(indices) == sum(gradient is not None for gradient in expected[:2])
     if mode != "xla":  # where padding may follow
         for of_table in indices:

@@ -4,13 +4,14 @@ import dataclasses
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import sklearn.metrics
 import tensorflow as tf
 
 import tf_gradcraft as gc
-from tf_gradcraft.data_pipelines.preparation.folder import FolderWriter
+from tf_gradcraft.data_pipelines import TableSpec, prepare
 from tf_gradcraft.data_pipelines.schema import Feature, Schema, Task
 from tf_gradcraft.data_pipelines.vocabulary import Vocabulary
 from tf_gradcraft.data_pipelines.watch_time import fit_duration_quantiles
@@ -257,9 +258,18 @@ def test_the_command_trains_and_evaluates_tasks_without_auc(tmp_path):
 
     from tf_gradcraft.cli import app
 
-    columns = {**FEATURES, **LABELS}
-    folder = FolderWriter(tmp_path / "prepared", "test", [], {}, overwrite=False)
-    folder.write(schema(), columns, np.arange(ROWS) % 3)
+    prepare(
+        pd.DataFrame({**FEATURES, **LABELS, "time": np.arange(ROWS)}),
+        TableSpec(
+            user="user",
+            item="video",
+            time="time",
+            tasks=tuple(task for task in TASKS if task.name in ("rating", "mood", "order")),
+            categorical={"user": "int64", "video": "int64"},
+            numeric={"seconds": "log1p"},
+        ),
+        tmp_path / "prepared",
+    )
     call = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke
     small = ["--model", "shared_bottom", "--embedding-dim", "2", "--epochs", "1", "--batch-size", "200"]
     run, tasks = str(tmp_path / "run"), ["--balancing", "sum", "--tasks", "rating,mood,order"]

@@ -12,7 +12,7 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "keras_stack", "objectives", "suggestions", "tfrs", "training")
+PACKAGES = (*PACKAGES, "keras_stack", "objectives", "reporting", "suggestions", "tfrs", "training")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
 # what errors say).
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "models": {"training", *(f"data_pipelines.{of}" for of in ("feature", "schema", "task", "vocabulary"))},
     "objectives": {"training"},
     "optimizers": {"gradients"},
+    "reporting": set(),
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),
     "tfrs": {"training", "balancing", "gradients", "serving.contract", "serving.versions"},

@@ -57,7 +57,7 @@ def define_labels(frame: nw.LazyFrame, labels: Mapping[str, nw.Expr]) -> nw.Lazy
         >>> define_labels(log, {"liked": at_least("stars", 4)}).collect()["liked"].to_list()
         [0, 1]
     """
-    return frame.with_columns(**labels)
+    return frame.with_columns(**labels) if labels else frame
 
 
 def label_from_config(name: str, config: Mapping) -> nw.Expr:

@@ -8,7 +8,11 @@ TEST := TF_CPP_MIN_LOG_LEVEL=3 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 # These know no Keras: one case of each of their tests is run again (tests/conftest.py).
 BESIDE_KERAS_2 := tests/balancing tests/gradients tests/linalg
 
-.PHONY: demo test lint format bench clean
+# All cases of every test; `make test` leaves out variants, to take less than 15 minutes.
+test-all: TEST += --exhaustive
+test-all: test
+
+.PHONY: demo test test-all lint format bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-gradcraft demo --out demo

@@ -35,11 +35,29 @@ def loaded_keras():
     return [sys.modules[name] for name in ("keras", "tf_keras") if name in sys.modules]
 
 
+def pytest_addoption(parser):
+    parser.addoption("--exhaustive", action="store_true", help="run all cases of tests, also those marked as variants")
+
+
+def thin(config, items):
+    """Leaves out what the marker `quick` does not name, unless `--exhaustive` asks for everything."""
+    if config.getoption("--exhaustive"):
+        return
+    left_out = []
+    for item in items:
+        marker = item.get_closest_marker("quick")
+        if marker and not (hasattr(item, "callspec") and item.callspec.id in marker.args):
+            left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 WITHOUT_KERAS = ("balancing", "gradients", "linalg")
 
 
 def pytest_collection_modifyitems(config, items):
     """Keeps one case of each test of the parts that know no Keras, where Keras 2 is looked at; GradCraft's, if any."""
+    thin(config, items)
     if os.environ.get("TF_USE_LEGACY_KERAS") != "1":
         return
     chosen = {}

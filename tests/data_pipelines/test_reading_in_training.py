@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("mode", ["memory", "streaming"])
+@pytest.mark.quick("streaming")
 def test_training_that_was_killed_goes_on_as_if_it_had_not_been(folder, tmp_path, mode):
     # 13 steps a pass: the kill comes in the second pass, two steps after a backup.
     script = [sys.executable, str(HERE / "resumed_training.py"), str(folder), str(tmp_path / "backup"), mode, "18"]

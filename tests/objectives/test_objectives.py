@@ -163,6 +163,7 @@ def losses_of(model, features, labels):
 
 @pytest.mark.parametrize("over", ["parameters", "representation"])
 @pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.quick("True-parameters", "False-representation")
 def test_balanced_steps_treat_objectives_as_tasks(over, jit):
     features, labels = toy.log(rows=48, tasks=("click", "like"))
     model = compiled("gradcraft", balance_over=over, jit_compile=jit)
@@ -180,6 +181,7 @@ def test_balanced_steps_treat_objectives_as_tasks(over, jit):
 
 
 @pytest.mark.parametrize("over", ["parameters", "representation"])
+@pytest.mark.quick("representation")
 def test_the_sum_of_all_gradients_is_that_of_the_plain_sum(over):
     batch = toy.log(rows=16, tasks=("click", "like"))
     plain, weighted = compiled(None), compiled("fixed", balance_over=over)

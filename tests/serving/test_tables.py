@@ -29,6 +29,7 @@ def rounded_by_numpy(values, tables):
 
 
 @pytest.mark.parametrize("tables", ["bfloat16", "int8"])
+@pytest.mark.quick("int8")
 def test_predictions_are_those_of_a_model_with_rounded_tables(model, schema, raw, runtime, tmp_path, tables):
     path = gc.serving.export(model, tmp_path, tables=tables)
     found = runtime.load(path).run("serving_default", raw)
@@ -45,6 +46,7 @@ def test_predictions_are_those_of_a_model_with_rounded_tables(model, schema, raw
 
 
 @pytest.mark.parametrize("tables", ["float32", "bfloat16", "int8"])
+@pytest.mark.quick("bfloat16")
 def test_the_export_holds_the_table_once_in_its_type(model, tmp_path, tables):
     path = gc.serving.export(model, tmp_path, tables=tables)
     [layer] = [layer for layer in model.layers if isinstance(layer, FeatureEmbeddings)]

@@ -30,6 +30,7 @@ def spoiled(where):
 # Each kind of solver, and of what a method looks at: none may raise an error of its own before the one that helps. In
 # the graph solvers might come first; methods that only look at losses have none.
 @pytest.mark.parametrize("method", ["gradcraft", "metabalance", "mean", "imtl_g", "aligned_mtl", "nash_mtl", "upgrad"])
+@pytest.mark.quick("gradcraft", "metabalance", "mean")
 def test_a_nan_label_is_an_error_that_names_the_task(method):
     with pytest.raises(tf.errors.InvalidArgumentError, match=NOT_FINITE.format("like")):
         toy.train(toy.compiled(method), spoiled("label"))
@@ -63,6 +64,7 @@ def test_a_gradient_that_is_not_finite_is_found_where_the_loss_is_finite(run_eag
 
 
 @pytest.mark.parametrize("method", ["metabalance", "mean", "aligned_mtl", "gradvac", "imtl"])
+@pytest.mark.quick("metabalance", "mean")
 def test_a_step_that_is_not_finite_is_skipped_on_request_counted_and_told(method):
     features, labels = spoiled("label")  # the second of four batches
     model = toy.compiled(method, on_nonfinite="skip")

@@ -143,6 +143,9 @@ def test_loss_weights_act_before_balancing():
     "method", ["mean", "gradcraft", "metabalance", "pcgrad", "uw", "gls", "stch", "famo", "gradnorm"]
 )
 @pytest.mark.parametrize("loss", ["keras", "labelled rows"])
+@pytest.mark.quick(
+    "labelled rows-gradcraft", "keras-metabalance", "labelled rows-uw", "keras-famo", "labelled rows-gradnorm"
+)
 def test_a_task_without_labelled_row_is_as_if_it_were_not_there(method, loss):
     make = toy.crossentropy if loss == "keras" else lambda tasks: {task: TaskCrossentropy(task) for task in tasks}
     features, labels = toy.log()

@@ -29,6 +29,7 @@ def expected_values(model, features, labels, weights=None):
 
 
 @pytest.mark.parametrize("settings", [{}, {"jit_compile": True}], ids=["graph", "xla"])
+@pytest.mark.quick("graph")
 def test_evaluate_gives_what_scikit_learn_gives_on_predictions(settings):
     model = toy.compiled("gradcraft", metrics=exact(), **settings)
     toy.train(model, epochs=1)

@@ -33,6 +33,7 @@ def test_ways_to_run_a_step_agree(settings, tolerance, plainly_trained):
 
 
 @pytest.mark.parametrize(("method", "optimizer"), [("gradcraft", "sgd"), ("mean", "lazy"), ("famo", "lazy")])
+@pytest.mark.quick("gradcraft-sgd")
 def test_xla_gives_what_the_graph_gives(method, optimizer):
     make = {"sgd": lambda: keras.optimizers.SGD(0.3), "lazy": lambda: LazyAdam(0.01)}[optimizer]
     compiled, plain = (toy.compiled(method, make(), l2=0.01, jit_compile=jit) for jit in (True, False))
@@ -97,6 +98,7 @@ def test_lazy_adam_accumulates_too():
 
 
 @pytest.mark.parametrize("method", ["metabalance", "dwa", "famo"])
+@pytest.mark.quick("metabalance", "famo")
 def test_nothing_is_traced_again_after_the_first_epoch(method):
     traces = []
 

@@ -34,6 +34,7 @@ def assert_steps(model, weights_of_steps, absent=(), rows=16):
 
 
 @pytest.mark.parametrize("method", ["gradcraft", "metabalance", "pcgrad"])
+@pytest.mark.quick("gradcraft")
 def test_every_step_is_the_default_bit_for_bit(method):
     one, other = toy.compiled(method), toy.compiled(method, balance_every=1)
     for model in (one, other):
@@ -44,6 +45,7 @@ def test_every_step_is_the_default_bit_for_bit(method):
 
 @pytest.mark.parametrize("way", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=["graph", "eager", "xla"])
 @pytest.mark.parametrize("over", OVER)
+@pytest.mark.quick("parameters-xla", "representation-graph", "representation-eager")
 def test_weights_are_asked_for_in_every_third_step_and_the_last_ones_count_in_between(over, way):
     model = made(Counting(), 3, balance_over=over, **way)
     first, second, third = ([n, n + 0.5, n + 1.0] for n in (1, 2, 3))
@@ -126,6 +128,7 @@ def test_a_step_without_any_task_does_not_use_up_the_turn(over):
 
 @pytest.mark.parametrize("way", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 @pytest.mark.parametrize("over", OVER)
+@pytest.mark.quick("parameters-graph", "representation-xla")
 def test_a_step_that_is_not_finite_leaves_the_state_alone_and_the_next_one_asks_again(over, way):
     model = made(Counting(), 3, balance_over=over, on_nonfinite="skip", **way)
     features, labels = toy.log(16, seed=9)

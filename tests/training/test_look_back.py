@@ -81,6 +81,7 @@ def test_the_second_run_differs_in_the_trained_variables_alone():
 
 
 @pytest.mark.parametrize("settings", [{"run_eagerly": True}, {"steps_per_execution": 4}], ids=str)
+@pytest.mark.quick("{'run_eagerly': True}")
 def test_ways_to_run_a_step_agree(settings):
     features, labels = toy.log()
     models = [with_dropout(FAMO(), **more) for more in ({}, settings)]

@@ -85,6 +85,7 @@ def test_methods_and_what_they_balance_over_go_different_ways(over):
 
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.quick("2-representation", "1-parameters")
 def test_float16_towers_get_their_plain_gradient_where_their_task_has_no_weight(over, every):
     keras.mixed_precision.set_dtype_policy("mixed_float16")
     inputs = keras.Input((toy.NUMBERS,))
@@ -116,6 +117,7 @@ def test_float16_towers_get_their_plain_gradient_where_their_task_has_no_weight(
 
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.quick("1-parameters", "2-representation")
 def test_several_steps_an_execution_are_the_steps_one_by_one(over, every):
     trained = []
     for steps in (1, 2):

@@ -49,6 +49,7 @@ def assert_same_training(name, balancer, optimizer, tolerance):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.quick("other losses, loss_weights, metrics")
 def test_no_balancing_is_plain_keras_over_twenty_steps(name):
     assert_same_training(name, None, ADAM, 1e-6)
 
@@ -59,6 +60,7 @@ def test_sum_is_no_balancing():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.quick("other losses, loss_weights, metrics")
 def test_balancing_by_weights_of_one_is_plain_keras_logs_and_penalties_included(name):
     # Another path to the same numbers: per-task gradients, combined; the penalty added unbalanced. By momentum, for
     # Keras's Adam takes rows that a batch looks up twice in another way than the unique rows it gets here.

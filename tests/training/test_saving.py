@@ -88,6 +88,13 @@ def through_checkpoint(method, kept):
         *((through_checkpoint, method) for method in ("metabalance every third step", "famo", "gradnorm")),
     ],
 )
+@pytest.mark.quick(
+    "through_keras_file-metabalance",
+    "through_keras_file-pcgrad over the representation every third step",
+    "through_weights_file-metabalance every third step",
+    "through_weights_file-uw",
+    "through_checkpoint-famo",
+)
 def test_continuing_is_never_having_stopped(through, method, never_stopped):
     expected = never_stopped(method)
     model = through(method, expected)
@@ -104,6 +111,7 @@ def test_continuing_is_never_having_stopped(through, method, never_stopped):
 
 
 @pytest.mark.parametrize("method", REMEMBERED)
+@pytest.mark.quick("uw", "famo", "metabalance")
 def test_the_state_matters_for_what_follows(method, never_stopped):
     # Else the tests above would pass without it: the same weights and slots with a fresh balancer go another way.
     forgetful, kept = fresh(method), never_stopped(method)
@@ -126,6 +134,7 @@ def test_two_runs_with_one_seed_draw_the_same_weights_and_saving_changes_nothing
 
 # Keras backs up a weights file; the methods are one that learns in each step, one in each epoch, one that looks back.
 @pytest.mark.parametrize("method", ["metabalance", "dwa", "famo"])
+@pytest.mark.quick("dwa")
 def test_an_interrupted_fit_goes_on_where_it_was(method, tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

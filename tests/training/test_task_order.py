@@ -29,7 +29,10 @@ def build(balancing, losses=("click", "like", "follow")):
     outputs = {task: keras.layers.Dense(1, activation="sigmoid")(hidden) for task in ("like", "follow", "click")}
     model = gc.MultiTaskModel(inputs=inputs, outputs=outputs)
     model.compile(
-        optimizer=keras.optimizers.SGD(0.1), loss=dict.fromkeys(losses, "binary_crossentropy"), balancing=balancing
+        optimizer=keras.optimizers.SGD(0.1),
+        loss=dict.fromkeys(losses, "binary_crossentropy"),
+        balancing=balancing,
+        run_eagerly=True,
     )
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tf_gradcraft.cli import (
+    compare,
     datasets,
     demo,
     evaluate,
@@ -24,6 +25,7 @@ for _command in (
     prepare_table,
     train,
     evaluate,
+    compare,
     export,
     serve_check,
     serve_config,

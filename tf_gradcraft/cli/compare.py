@@ -80,7 +80,7 @@ def compare(
     from tf_gradcraft.comparison.plan import Training, compare_plan
 
     if report_only:
-        return show_report(out)
+        return show_report(ctx, out)
     plan = compare_plan(
         prepared,
         compared_tasks(prepared, tasks),

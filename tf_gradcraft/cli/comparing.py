@@ -79,7 +79,7 @@ def follow(ctx: typer.Context, plan: Plan, out: Path, jobs: int, keep_models: bo
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from here", style="yellow")
         raise typer.Exit(130) from None
-    show_report(out)
+    show_report(ctx, out)
     for name, text in failures.items():
         errors.print(f"[red]failed[/red] {escape(f'{name}: {text}')}", soft_wrap=True)
     if failures:
@@ -124,12 +124,15 @@ def check_plan(plan: Plan) -> None:
         open_training(config)
 
 
-def show_report(out: Path) -> None:
+def show_report(ctx: typer.Context, out: Path) -> None:
     """Writes the report of what is in a folder, and shows its tables."""
     from tf_gradcraft.comparison.plan import read_plan
+
+    plan = read_plan(out)
+    import_quietly(ctx)
     from tf_gradcraft.comparison.report import make_report, write_csv, write_markdown
 
-    report = make_report(read_plan(out), out)
+    report = make_report(plan, out)
     write_csv(report, out)
     write_markdown(report, out)
     for group in report.groups:

@@ -74,8 +74,8 @@ def compare(
     fails is tried again, then reported, and the others go on. Interrupted, the same command goes on where it stopped;
     methods and seeds can be added later.
 
-    Writes into OUT: plan.json, search/ and runs/ (run folders as of `train`), logs/, runs.csv, summary.csv, tests.csv
-    and report.md.
+    Writes into OUT: plan.json, search/ and runs/ (run folders as of `train`), logs/, runs.csv, summary.csv, tests.csv,
+    report.md and report.html.
     """
     from tf_gradcraft.comparison.plan import Training, compare_plan
 

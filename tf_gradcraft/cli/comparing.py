@@ -130,19 +130,21 @@ def show_report(ctx: typer.Context, out: Path) -> None:
 
     plan = read_plan(out)
     import_quietly(ctx)
+    from tf_gradcraft.comparison.page import write_page
     from tf_gradcraft.comparison.report import make_report, write_csv, write_markdown
 
     report = make_report(plan, out)
     write_csv(report, out)
     write_markdown(report, out)
+    write_page(report, out)
     for group in report.groups:
         results.print(f"\n[bold]{escape(group.group.title)}[/bold]")
         for table in group.tables():
             results.print(rich_table(table))
     results.print(rich_table(report.costs))
-    for note in report.notes():
+    for note in (*report.verdicts(), *report.notes()):
         results.print(escape(note), style="dim")
-    results.print(f"Report: {escape(str(out / 'report.md'))}", soft_wrap=True)
+    results.print(f"Report: {escape(str(out / 'report.html'))}", soft_wrap=True)
 
 
 def rich_table(text: TextTable) -> Table:

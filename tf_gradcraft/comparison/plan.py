@@ -54,11 +54,13 @@ class Group:
         title: Its title.
         labels: Labels of its methods, in order.
         tasks: The tasks that its means are over.
+        places: Where a setting is varied: its value by label.
     """
 
     title: str
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
+    places: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -202,7 +204,7 @@ def read_plan(out: Path) -> Plan:
             raise ValueError(f"format {found}, this version reads {FORMAT}")
         values["methods"] = tuple(Method(**of | {"tasks": tuple(of["tasks"])}) for of in values["methods"])
         values["groups"] = tuple(
-            Group(title=of["title"], labels=tuple(of["labels"]), tasks=tuple(of["tasks"])) for of in values["groups"]
+            Group(**of | {"labels": tuple(of["labels"]), "tasks": tuple(of["tasks"])}) for of in values["groups"]
         )
         return Plan(**values | {"seeds": tuple(values["seeds"]), "training": Training(**values["training"])})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -264,5 +266,6 @@ def _joined(before: tuple[Group, ...], now: tuple[Group, ...]) -> tuple[Group, .
         old = groups.get(group.title, group)
         if old.tasks != group.tasks:
             raise ValueError(f"{group.title!r} was about {', '.join(old.tasks)}; choose another --out")
-        groups[group.title] = dataclasses.replace(group, labels=tuple(dict.fromkeys((*old.labels, *group.labels))))
+        labels = tuple(dict.fromkeys((*old.labels, *group.labels)))
+        groups[group.title] = dataclasses.replace(group, labels=labels, places=old.places | group.places)
     return tuple(groups.values())

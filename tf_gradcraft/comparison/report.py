@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from tf_gradcraft.comparison.files import read_json
+from tf_gradcraft.comparison.method import SUM
 from tf_gradcraft.comparison.plan import Group, Plan
-from tf_gradcraft.comparison.results import METRICS, choices, read_models, scores, summary
+from tf_gradcraft.comparison.results import MEANS, METRICS, choices, read_models, scores, summary
 from tf_gradcraft.comparison.runner import FAILURES_FILE
 from tf_gradcraft.comparison.statistics import Difference
 from tf_gradcraft.comparison.tables import (
@@ -67,12 +69,20 @@ class Report:
     failures: dict[str, str]
 
     @property
+    def all_means(self) -> pd.DataFrame:
+        """The means of all methods, each once."""
+        means = pd.concat([of.means for of in self.groups])
+        return means[~means.index.duplicated()]
+
+    @property
     def costs(self) -> TextTable:
         """Time and memory of all methods."""
-        means = pd.concat([of.means for of in self.groups])
         spreads = pd.concat([of.spreads for of in self.groups])
-        first = ~means.index.duplicated()
-        return cost_table(means[first], spreads[first], self.chosen)
+        return cost_table(self.all_means, spreads[~spreads.index.duplicated()], self.chosen)
+
+    def verdicts(self) -> list[str]:
+        """Returns what the tests of the first table say, a sentence for mean AUC and one for mean group AUC."""
+        return [sentence(self.groups[0].differences, metric) for metric in MEANS.values()]
 
     @property
     def missing(self) -> int:
@@ -99,6 +109,27 @@ class Report:
         if self.missing:
             notes.append(f"Not complete: {self.missing} of the planned methods and seeds are missing.")
         return notes
+
+
+def sentence(differences: Sequence[Difference], metric: str) -> str:
+    """Says which methods are better or worse than the plain sum, and which are not to be told from it.
+
+    Args:
+        differences: Paired tests.
+        metric: AV-A or AV-G.
+
+    Example:
+        >>> sentence([], "AV-A")
+        'AV-A: nothing to compare with the plain sum yet.'
+    """
+    found: dict[str, list[str]] = {}
+    for of in differences:
+        if of.base == SUM and of.metric == metric:
+            found.setdefault(of.verdict, []).append(of.method)
+    if not found:
+        return f"{metric}: nothing to compare with the plain sum yet."
+    parts = [f"{verdict}: {', '.join(found[verdict])}" for verdict in sorted(found)]
+    return f"{metric} against the plain sum: {'; '.join(parts)}."
 
 
 def make_report(plan: Plan, out: Path) -> Report:
@@ -132,7 +163,7 @@ def write_csv(report: Report, out: Path) -> None:
 
 def write_markdown(report: Report, out: Path) -> None:
     """Writes report.md."""
-    blocks = [f"# {report.plan.title}", *report.notes()]
+    blocks = [f"# {report.plan.title}", *report.verdicts(), *report.notes()]
     for of in report.groups:
         blocks += [f"## {of.group.title}", *(table.markdown() for table in of.tables())]
     blocks += ["## Costs", report.costs.markdown()]

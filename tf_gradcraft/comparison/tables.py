@@ -135,7 +135,7 @@ def choice_table(chosen: pd.DataFrame) -> TextTable:
             "defaults" if row["chosen"] == 0 else str(row["chosen"]),
             f"{row['learning_rate']:g}",
             f"{row['dropout']:g}",
-            json.dumps(row["settings"]).strip("{}") or MISSING,
+            json.dumps(row["settings"])[1:-1] or MISSING,
             number(row["valid_of_defaults"]),
             number(row["valid"]),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tf_gradcraft.cli import (
+    ablate,
     compare,
     datasets,
     demo,
@@ -26,6 +27,7 @@ for _command in (
     train,
     evaluate,
     compare,
+    ablate,
     export,
     serve_check,
     serve_config,

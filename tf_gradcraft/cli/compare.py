@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from tf_gradcraft.cli import comparing_options as options
 from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.comparing import compared_tasks, follow, parse_seeds, show_report
+from tf_gradcraft.cli.comparing_options import DEFAULTS
 from tf_gradcraft.cli.options import parse_names
+from tf_gradcraft.comparison.training import Training
 
 METHODS = "uw,dwa,pcgrad,cagrad,imtl,aligned_mtl,upgrad,metabalance,gradcraft,gradcraft:projection=exact"
 EPILOG = """[bold]Examples[/bold]
@@ -35,7 +38,7 @@ def compare(
             "gradcraft:projection=exact. single, fixed and sum are always compared."
         ),
     ] = METHODS,
-    seeds: Annotated[str, typer.Option(help="Seeds of the runs that count, with commas between.")] = "1,2,3",
+    seeds: options.Seeds = "1,2,3",
     trials: Annotated[
         int,
         typer.Option(min=0, help="Settings to try for each method, judged on the valid part; 0: defaults, no tuning."),
@@ -48,24 +51,23 @@ def compare(
             "methods that have too few settings of their own."
         ),
     ] = True,
-    tasks: Annotated[str | None, typer.Option(help="Only these tasks, such as click,like. Default: all.")] = None,
-    model: Annotated[str, typer.Option(help="The model, see `train`.")] = "ple",
-    epochs: Annotated[int, typer.Option(help="Most passes over the training part.")] = 20,
-    patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better mean AUC on valid.")] = 3,
-    batch_size: Annotated[int, typer.Option(help="Rows a training step.")] = 2048,
-    learning_rate: Annotated[float, typer.Option(help="Step size of LazyAdam; a search starts here.")] = 1e-3,
-    dropout: Annotated[float, typer.Option(help="Share of units dropped; a search starts here.")] = 0.2,
-    embedding_dim: Annotated[int, typer.Option(help="Length of an embedding.")] = 16,
-    expert_units: Annotated[str | None, typer.Option(help="Units of an expert's layers, such as 256,128,64.")] = None,
-    tower_units: Annotated[str | None, typer.Option(help="Units of a tower's layers, such as 32,16.")] = None,
-    balance_over: Annotated[str, typer.Option(help="parameters or representation, see `train`.")] = "parameters",
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side; the cores are shared out.")] = 1,
-    keep_models: Annotated[
-        bool, typer.Option("--keep-models", help="Keep the models of the runs that count once they are evaluated.")
-    ] = False,
-    report_only: Annotated[
-        bool, typer.Option("--report-only", help="Run nothing; write the report of what is there.")
-    ] = False,
+    tasks: options.Tasks = None,
+    model: options.Model = DEFAULTS.model,
+    epochs: options.Epochs = DEFAULTS.epochs,
+    patience: options.Patience = DEFAULTS.patience,
+    batch_size: options.BatchSize = DEFAULTS.batch_size,
+    learning_rate: options.LearningRate = DEFAULTS.learning_rate,
+    dropout: options.Dropout = DEFAULTS.dropout,
+    embedding_dim: options.EmbeddingDim = DEFAULTS.embedding_dim,
+    backbone: options.Backbone = DEFAULTS.backbone,
+    l2: options.L2 = DEFAULTS.l2,
+    expert_units: options.ExpertUnits = None,
+    tower_units: options.TowerUnits = None,
+    balance_over: options.BalanceOver = DEFAULTS.balance_over,
+    balance_every: options.BalanceEvery = DEFAULTS.balance_every,
+    jobs: options.Jobs = 1,
+    keep_models: options.KeepModels = False,
+    report_only: options.ReportOnly = False,
 ) -> None:
     """Compare balancing methods with equal budgets, over seeds, with single-task models and tuned fixed weights.
 
@@ -77,10 +79,11 @@ def compare(
     Writes into OUT: plan.json, search/ and runs/ (run folders as of `train`), logs/, runs.csv, summary.csv, tests.csv,
     report.md and report.html.
     """
-    from tf_gradcraft.comparison.plan import Training, compare_plan
+    from tf_gradcraft.comparison.plan import compare_plan
 
     if report_only:
-        return show_report(ctx, out)
+        show_report(ctx, out)
+        return
     plan = compare_plan(
         prepared,
         compared_tasks(prepared, tasks),
@@ -97,9 +100,12 @@ def compare(
             learning_rate=learning_rate,
             dropout=dropout,
             embedding_dim=embedding_dim,
+            backbone=backbone,
+            l2=l2,
             expert_units=expert_units,
             tower_units=tower_units,
             balance_over=balance_over,
+            balance_every=balance_every,
         ),
     )
-    return follow(ctx, plan, out, jobs, keep_models)
+    follow(ctx, plan, out, jobs, keep_models)

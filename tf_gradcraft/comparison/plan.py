@@ -12,38 +12,11 @@ from typing import Any
 from tf_gradcraft.comparison.files import read_json, write_json
 from tf_gradcraft.comparison.method import FIXED, SINGLE, SUM, Method, parse_method
 from tf_gradcraft.comparison.spaces import Trial, draw_trials
+from tf_gradcraft.comparison.training import Training
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
 SEARCH_SEED = 0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Training:
-    """What all runs of a comparison have in common; the names are those of the options of `train`.
-
-    Learning rate and dropout are those of each method's first trial.
-    """
-
-    model: str = "ple"
-    epochs: int = 20
-    patience: int = 3
-    batch_size: int = 2048
-    learning_rate: float = 1e-3
-    dropout: float = 0.2
-    embedding_dim: int = 16
-    backbone: str = "mlp"
-    l2: float = 0.0
-    expert_units: str | None = None
-    tower_units: str | None = None
-    balance_over: str = "parameters"
-    balance_every: int = 1
-
-    def options(self, trial: Trial) -> list[str]:
-        """Returns the options of `train` for a trial."""
-        values = {**dataclasses.asdict(self), "learning_rate": trial.learning_rate, "dropout": trial.dropout}
-        given = {f"--{name.replace('_', '-')}": str(value) for name, value in values.items() if value is not None}
-        return [word for pair in given.items() for word in pair]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +65,7 @@ class Plan:
     search_seed: int = SEARCH_SEED
     trials: int = 0
     search_training: bool = True
-    training: Training = Training()
+    training: Training = dataclasses.field(default_factory=Training)
 
     def __post_init__(self) -> None:
         if self.trials < 0:

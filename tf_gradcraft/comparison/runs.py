@@ -61,7 +61,7 @@ class Run:
             *("train", plan.prepared, "--out", str(out / self.name), "--balancing", balancing),
             *(word for setting in settings for word in ("--set", setting)),
             *("--tasks", ",".join(self.part.tasks), "--seed", str(self.seed)),
-            *plan.training.options(self.trial),
+            *plan.training.options(self.trial.learning_rate, self.trial.dropout),
         ]
 
     def evaluate_command(self, plan: Plan, out: Path) -> list[str]:

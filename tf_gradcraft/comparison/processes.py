@@ -23,10 +23,18 @@ class StoppedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a process ended: exit code (negative: the signal), seconds, and the most memory it had, in bytes."""
+    """How a process ended, and what it cost.
+
+    Attributes:
+        code: Exit code; negative: the signal.
+        seconds: From start to end.
+        cpu_seconds: Seconds of processors; unlike `seconds`, hardly touched by what else the machine does.
+        peak_memory: The most memory it had, in bytes.
+    """
 
     code: int
     seconds: float
+    cpu_seconds: float
     peak_memory: int
 
 
@@ -86,7 +94,8 @@ class Processes:
             process.stdin.close()
         if stopped:
             raise StoppedError
-        return Ended(process.returncode, time.perf_counter() - start, usage.ru_maxrss * RSS_UNIT)
+        cpu_seconds = usage.ru_utime + usage.ru_stime
+        return Ended(process.returncode, time.perf_counter() - start, cpu_seconds, usage.ru_maxrss * RSS_UNIT)
 
     def stop(self) -> None:
         """Starts no more processes, and ends those that run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tf_gradcraft.metrics.multi_task_gain import relative_improvements
 METRICS = {"auc": "AUC", "gauc": "group AUC"}
 MEANS = {"auc": "AV-A", "gauc": "AV-G"}
 IMPROVEMENTS = {"auc": "RI-A", "gauc": "RI-G"}
-COSTS = ("seconds", "epochs", "peak_memory")
+COSTS = ("seconds", "cpu_seconds", "epochs", "peak_memory")
 _ANY = Trial(learning_rate=1.0, dropout=0.0, settings={})
 
 
@@ -36,8 +37,9 @@ def read_models(plan: Plan, out: Path) -> pd.DataFrame:
 
     Returns:
         A frame with the columns `method`, `tasks` (joined by commas), `seed`, `epoch` (the kept one), `epochs`,
-        `seconds` (of training alone), `process_seconds` (with start and reading), `peak_memory` (of the
-        training process, in bytes), `jobs` and, of the test part, `<task>_<metric>`. What is not known is NaN.
+        `seconds` (of training alone), `process_seconds` and `cpu_seconds` (of the whole training process, its start
+        and reading included), `peak_memory` (of that process, in bytes), `jobs` and, of the test part,
+        `<task>_<metric>`. What is not known is NaN.
     """
     rows = []
     for part in parts_of(plan):
@@ -57,8 +59,9 @@ def _values(folder: Path) -> dict[str, Any]:
         "epoch": trained["epoch"],
         "epochs": len(next(iter(history.values()))),
         "seconds": trained["seconds"],
-        "process_seconds": train.get("seconds"),
-        "peak_memory": train.get("peak_memory"),
+        "process_seconds": train.get("seconds", math.nan),
+        "cpu_seconds": train.get("cpu_seconds", math.nan),
+        "peak_memory": train.get("peak_memory", math.nan),
         "jobs": known.get("jobs"),
         **read_json(folder / TEST_FILE)["metrics"],
     }
@@ -78,8 +81,8 @@ def scores(models: pd.DataFrame, plan: Plan, group: Group) -> pd.DataFrame:
 
     Returns:
         A frame with the columns `method`, `seed`, `<task>_auc`, `<task>_gauc`, AV-A, RI-A, AV-G, RI-G, `seconds`,
-        `epochs` and `peak_memory` (single-task models: the sum of the seconds and epochs, the largest memory). A method
-        and seed of which a model is missing has no row.
+        `cpu_seconds`, `epochs` and `peak_memory` (single-task models: the largest memory, and of the others the sum).
+        A method and seed of which a model is missing has no row.
     """
     rows = [
         row
@@ -89,6 +92,8 @@ def scores(models: pd.DataFrame, plan: Plan, group: Group) -> pd.DataFrame:
     ]
     columns = [f"{task}_{metric}" for metric in METRICS for task in group.tasks]
     frame = pd.DataFrame(rows, columns=["method", "seed", *columns, *COSTS])
+    # What is nowhere known is None everywhere, which pandas takes for objects.
+    frame = frame.astype(dict.fromkeys([*columns, *COSTS], float))
     for metric in METRICS:
         tasks = [task for task in group.tasks if frame[f"{task}_{metric}"].notna().any()]
         frame[MEANS[metric]] = frame[[f"{task}_{metric}" for task in tasks]].mean(axis=1, skipna=False)
@@ -105,7 +110,7 @@ def _one_row(models: pd.DataFrame, method: Method, tasks: Sequence[str], seed: i
     row: dict[str, Any] = {"method": method.label, "seed": seed}
     for name in (f"{task}_{metric}" for task in tasks for metric in METRICS):
         row[name] = found[name].max() if name in found else float("nan")
-    costs = {"seconds": found["seconds"].sum(), "epochs": found["epochs"].sum()}
+    costs = {name: found[name].sum(min_count=len(found)) for name in COSTS if name != "peak_memory"}
     return row | costs | {"peak_memory": found["peak_memory"].max()}
 
 

@@ -169,7 +169,11 @@ def run_plan(plan: Plan, out: Path, progress: RunProgress, **settings: Any) -> d
 
 def described(ended: Ended) -> dict[str, Any]:
     """Returns what a process cost, for a file."""
-    return {"seconds": round(ended.seconds, 2), "peak_memory": ended.peak_memory}
+    return {
+        "seconds": round(ended.seconds, 2),
+        "cpu_seconds": round(ended.cpu_seconds, 2),
+        "peak_memory": ended.peak_memory,
+    }
 
 
 def last_line(log: Path) -> str:

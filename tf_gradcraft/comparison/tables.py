@@ -117,12 +117,13 @@ def cost_table(means: pd.DataFrame, spreads: pd.DataFrame, chosen: pd.DataFrame)
             with_spread(means.loc[label, "seconds"], spreads.loc[label, "seconds"], ".0f"),
             number(means.loc[label, "epochs"], ".1f"),
             number(means.loc[label, "seconds"] / means.loc[label, "epochs"], ".1f"),
+            with_spread(means.loc[label, "cpu_seconds"], spreads.loc[label, "cpu_seconds"], ".0f"),
             number(means.loc[label, "peak_memory"] / 1e9, ".2f"),
             number(searched.get(label, math.nan) / 60, ".1f"),
         ]
         for label in means.index
     ]
-    columns = ["method", "training of a run, s", "epochs", "an epoch, s", "peak memory, GB", "search, min"]
+    columns = ["method", "training of a run, s", "epochs", "an epoch, s", "CPU, s", "peak memory, GB", "search, min"]
     return TextTable("Time and memory", columns, rows)
 
 

@@ -19,7 +19,7 @@ PACKAGES = (*PACKAGES, "comparison", "keras_stack", "objectives", "reporting", "
 MAY_IMPORT = {
     "balancing": {"linalg"},
     "cli": {"*"},
-    "comparison": {"balancing", "data_pipelines.manifest", "metrics.multi_task_gain", "reporting"},
+    "comparison": {"data_pipelines.manifest", "metrics.multi_task_gain", "reporting"},
     "data_pipelines": set(),
     "gradients": set(),
     "keras_stack": set(),

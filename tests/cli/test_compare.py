@@ -2,14 +2,14 @@
 
 import functools
 import json
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from calling import call, fail, read_json, snapshot, succeed
+from quick_trainer import InProcess
 from rich.console import Console
 
+from tf_gradcraft.cli import comparing
 from tf_gradcraft.comparison import runner
 from tf_gradcraft.comparison.method import parse_method
 from tf_gradcraft.comparison.plan import Group, Plan, fingerprint_of, read_plan
@@ -17,14 +17,22 @@ from tf_gradcraft.comparison.progress import RunProgress
 from tf_gradcraft.comparison.report import make_report
 from tf_gradcraft.comparison.training import Training
 
-QUICK = (sys.executable, "-S", str(Path(__file__).parents[1] / "comparison" / "quick_trainer.py"))
 SMALL = ("--tasks", "click,like", "--seeds", "1,2", "--jobs", "2")
 REPORTS = ("runs.csv", "summary.csv", "tests.csv", "report.md", "report.html")
 
 
+in_new_process = comparing.in_new_process
+
+
+@pytest.fixture(autouse=True)
+def check_in_this_process(monkeypatch):
+    """Loading TensorFlow once more for each mistake would take minutes."""
+    monkeypatch.setattr(comparing, "in_new_process", lambda function, *arguments: function(*arguments))
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(runner, "run_plan", functools.partial(runner.run_plan, command=QUICK))
+    monkeypatch.setattr(runner, "run_plan", functools.partial(runner.run_plan, command=(), processes=InProcess()))
 
 
 @pytest.mark.usefixtures("quick")
@@ -116,6 +124,12 @@ def test_mistakes_are_found_before_anything_is_run(prepared, tmp_path, monkeypat
 def test_mistakes_of_one_command(prepared, tmp_path, words, message):
     assert message in fail(words[0], prepared, "--out", tmp_path / "out", *words[1:])
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_in_another_process_is_raised_here(capfd):
+    with pytest.raises(ValueError, match="--seeds 'x': write whole numbers"):
+        in_new_process(comparing.parse_seeds, "x")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_there_must_be_a_prepared_folder_and_a_comparison(prepared, tmp_path):

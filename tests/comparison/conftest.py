@@ -1,15 +1,12 @@
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from quick_trainer import InProcess
 from rich.console import Console
 
 from tf_gradcraft.comparison.plan import compare_plan
 from tf_gradcraft.comparison.progress import RunProgress
 from tf_gradcraft.comparison.runner import run_plan
-
-QUICK = (sys.executable, "-S", str(Path(__file__).with_name("quick_trainer.py")))
 
 
 @pytest.fixture
@@ -47,10 +44,11 @@ def calls(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_quickly(tmp_path):
-    """Runs a plan with the quick trainer in `tmp_path / "out"`; returns what failed."""
+    """Runs a plan in `tmp_path / "out"`, with what stands in for training; returns what failed."""
 
     def run(plan, **settings):
-        settings = {"command": QUICK, "jobs": 2, **settings}
+        if "command" not in settings:
+            settings = {"command": (), "processes": InProcess(), **settings}
         return run_plan(plan, tmp_path / "out", RunProgress(Console(quiet=True)), **settings)
 
     return run

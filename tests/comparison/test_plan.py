@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tf_gradcraft import balancing
-from tf_gradcraft.comparison.ablation import ablation_plan
+from tf_gradcraft.comparison.ablation import DEFAULTS, ablation_plan
 from tf_gradcraft.comparison.method import Method, parse_method
 from tf_gradcraft.comparison.plan import read_plan, settle, write_plan
 from tf_gradcraft.comparison.runs import counting_run, parts_of, trial_runs
@@ -200,6 +200,11 @@ def test_ablations_vary_one_thing_at_a_time(prepared):
         {repr((method.settings, method.tasks, method.balancing)) for method in plan.methods}
     )
     assert plan.trials == 0
+
+
+def test_defaults_are_those_of_the_method():
+    method = dataclasses.asdict(balancing.GradCraft())
+    assert {name: method[name] for name in DEFAULTS} == DEFAULTS
 
 
 def test_ablations_of_a_base_keep_its_settings(prepared):

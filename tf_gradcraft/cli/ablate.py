@@ -12,7 +12,6 @@ from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.comparing import compared_tasks, follow, parse_seeds, show_report
 from tf_gradcraft.cli.comparing_options import DEFAULTS
 from tf_gradcraft.cli.options import parse_names
-from tf_gradcraft.cli.tensorflow import import_quietly
 from tf_gradcraft.comparison.training import Training
 
 EPILOG = """[bold]Examples[/bold]
@@ -63,16 +62,14 @@ def ablate(
     first 2, 4 and 6 tasks. Single-task models and the plain sum are in all of them. Nothing is searched: everything
     else has the values that are given here. Runs, resumes and reports as `compare` does.
     """
+    from tf_gradcraft.comparison.ablation import ablation_plan
+
     if report_only:
         show_report(ctx, out)
         return
-    tasks_of_all = compared_tasks(prepared, tasks)
-    import_quietly(ctx)
-    from tf_gradcraft.comparison.ablation import ablation_plan
-
     plan = ablation_plan(
         prepared,
-        tasks_of_all,
+        compared_tasks(prepared, tasks),
         parse_seeds(seeds),
         base=base,
         taus=_numbers("--taus", taus),

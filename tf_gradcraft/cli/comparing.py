@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
@@ -12,7 +15,7 @@ from rich.table import Table
 from tf_gradcraft.cli.console import Steps, errors, results
 from tf_gradcraft.cli.options import model_settings, parse_names
 from tf_gradcraft.cli.runs import TrainConfig
-from tf_gradcraft.cli.tensorflow import import_quietly
+from tf_gradcraft.cli.tensorflow import import_quietly, import_without_logs, wants_logs
 
 if TYPE_CHECKING:
     from tf_gradcraft.comparison.plan import Plan
@@ -70,10 +73,8 @@ def follow(ctx: typer.Context, plan: Plan, out: Path, jobs: int, keep_models: bo
 
     plan = settle(plan, out)
     with Steps() as step:
-        step("loading TensorFlow")
-        import_quietly(ctx)
         step("checking methods and options")
-        check_plan(plan)
+        in_new_process(check_plan, plan, wants_logs(ctx))
     try:
         failures = run_plan(plan, out, RunProgress(errors), jobs=jobs, keep_models=keep_models)
     except KeyboardInterrupt:
@@ -86,12 +87,24 @@ def follow(ctx: typer.Context, plan: Plan, out: Path, jobs: int, keep_models: bo
         raise typer.Exit(1)
 
 
-def check_plan(plan: Plan) -> None:
+def in_new_process(function: Callable[..., None], *arguments: Any) -> None:
+    """Calls a function in another process, so that this one stays small, see `processes.Ended`; raises its error."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        executor.submit(function, *arguments).result()
+
+
+def check_plan(plan: Plan, debug: bool) -> None:
     """Checks every name and number that a plan's first runs have, as `train` does, before any is started.
+
+    Args:
+        plan: The plan.
+        debug: Whether to show what TensorFlow logs.
 
     Raises:
         ValueError: If a model, method, hyper-parameter or option is not known or out of range.
     """
+    if not debug:
+        import_without_logs()
     from tf_gradcraft.cli.training import open_training
     from tf_gradcraft.comparison.method import SINGLE, SUM
 

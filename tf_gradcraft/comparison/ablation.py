@@ -13,6 +13,9 @@ from tf_gradcraft.comparison.plan import Group, Plan, fingerprint_of
 TAUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 EPSILONS = (0.0, 1e-10, 1e-9, 1e-8, 1e-4, 1e-2)
 TASK_COUNTS = (2, 4, 6)
+DEFAULTS: dict[str, Any] = {"tau": 0.5, "epsilon": 1e-8, "projection": "one_shot"}
+"""Those of `GradCraft`, which can't be imported without TensorFlow."""
+
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"epsilon": 0.0},
     {"tau": 1.0},
@@ -37,7 +40,7 @@ def ablation_plan(
     """Returns the plan of all ablations. It searches nothing: everything but what is varied stays as it is.
 
     Tables: the variants of the paper, the sweep over tau, the sweep over epsilon, and one for each number of tasks.
-    Single-task models and the plain sum are in each. What is in several tables is run once. Imports TensorFlow.
+    Single-task models and the plain sum are in each. What is in several tables is run once.
 
     Args:
         prepared: The prepared folder.
@@ -90,18 +93,15 @@ class _Methods:
     """Methods by label; what does the same has one label."""
 
     def __init__(self, origin: Method) -> None:
-        from tf_gradcraft.balancing import GradCraft
-
         self.known: dict[str, Method] = {}
         self._origin = origin
-        self._defaults = dataclasses.asdict(GradCraft())
 
     def add(self, method: Method) -> str:
         return self.known.setdefault(method.label, method).label
 
     def variant(self, changed: dict[str, Any]) -> Method:
         settings = self._origin.settings | changed
-        if self._defaults | settings == self._defaults | self._origin.settings:
+        if DEFAULTS | settings == DEFAULTS | self._origin.settings:
             return self._origin
         label = ":".join(
             [

@@ -29,7 +29,8 @@ class Ended:
         code: Exit code; negative: the signal.
         seconds: From start to end.
         cpu_seconds: Seconds of processors; unlike `seconds`, hardly touched by what else the machine does.
-        peak_memory: The most memory it had, in bytes.
+        peak_memory: The most memory it had, in bytes. Linux counts what the process that started it had at that moment,
+            so that should be small: TensorFlow is not to be imported there before.
     """
 
     code: int

@@ -33,11 +33,10 @@ def _points(axis: Any, of: GroupReport, labels: Sequence[str], name: str) -> Non
     for place, label in enumerate(labels):
         values = of.scores.loc[of.scores["method"] == label, name]
         axis.plot(values, [place] * len(values), "o", markersize=4, alpha=0.6, color=COLOURS[0])
-        spread = of.spreads.loc[label, name]
         axis.errorbar(
             of.means.loc[label, name],
             place,
-            xerr=None if pd.isna(spread) else spread,
+            xerr=of.spreads[name].fillna(0)[label],
             marker="|",
             markersize=12,
             capsize=3,

@@ -108,8 +108,9 @@ def size(method: Method, space: dict[str, Sequence[Any]]) -> float:
 
 
 def _draw(method: Method, space: dict[str, Sequence[Any]], random: np.random.Generator) -> dict[str, Any]:
-    drawn = {name: values[random.integers(len(values))] for name, values in space.items()}
+    drawn = {name: values[int(random.integers(len(values)))] for name, values in space.items()}
     if method.balancing == FIXED and "weights" not in method.settings:
-        weights = np.exp(random.uniform(*np.log(WEIGHT_RANGE), len(method.tasks)))
+        low, high = map(math.log, WEIGHT_RANGE)
+        weights = np.exp(random.uniform(low, high, len(method.tasks)))
         drawn["weights"] = dict(zip(method.tasks, (weights / weights.mean()).round(4).tolist(), strict=True))
     return {**method.settings, **drawn}

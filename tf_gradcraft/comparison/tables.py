@@ -110,7 +110,7 @@ def differences_of(frame: pd.DataFrame) -> list[Difference]:
 
 def cost_table(means: pd.DataFrame, spreads: pd.DataFrame, chosen: pd.DataFrame) -> TextTable:
     """Returns what each method costs: a run's training, an epoch, memory, and the whole search."""
-    searched = chosen.groupby("method")["seconds"].sum() if len(chosen) else {}
+    searched: dict[str, float] = chosen.groupby("method")["seconds"].sum().to_dict() if len(chosen) else {}
     rows = [
         [
             str(label),

@@ -164,7 +164,7 @@ def rich_table(text: TextTable) -> Table:
     """Returns a table for the terminal."""
     table = Table(title=text.title, title_justify="left")
     for place, column in enumerate(text.columns):
-        table.add_column(escape(column), justify="right" if place else "left")
+        table.add_column(escape(column), justify="right" if place else "left", no_wrap=place == 0)
     for row in text.rows:
         table.add_row(*(escape(cell) for cell in row))
     return table

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -110,7 +111,7 @@ def differences_of(frame: pd.DataFrame) -> list[Difference]:
 
 def cost_table(means: pd.DataFrame, spreads: pd.DataFrame, chosen: pd.DataFrame) -> TextTable:
     """Returns what each method costs: a run's training, an epoch, memory, and the whole search."""
-    searched: dict[str, float] = chosen.groupby("method")["seconds"].sum().to_dict() if len(chosen) else {}
+    searched: dict[Any, float] = chosen.groupby("method")["seconds"].sum().to_dict() if len(chosen) else {}
     rows = [
         [
             str(label),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tf_gradcraft.cli import (
+    ablate,
+    compare,
     datasets,
     demo,
     evaluate,
@@ -24,6 +26,8 @@ for _command in (
     prepare_table,
     train,
     evaluate,
+    compare,
+    ablate,
     export,
     serve_check,
     serve_config,

@@ -73,3 +73,43 @@ def parse_numbers(option: str, items: Iterable[str]) -> dict[str, float]:
         except ValueError as error:
             raise ValueError(f"{option} {item!r} is no name=number; write it such as {option} like=0.05") from error
     return numbers
+
+
+def parse_units(option: str, text: str) -> list[int]:
+    """Returns the units of dense layers, given as numbers with commas between.
+
+    Raises:
+        ValueError: If one is no whole number above 0.
+
+    Example:
+        >>> parse_units("--tower-units", "32,16")
+        [32, 16]
+    """
+    units = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in units):
+        raise ValueError(f"{option} {text!r}: write whole numbers above 0 with commas between, such as {option} 64,32")
+    return [int(part) for part in units]
+
+
+def model_settings(
+    model: str, *, expert_units: str | None = None, tower_units: str | None = None, **settings: Any
+) -> dict[str, Any]:
+    """Returns the arguments of a model beside the schema.
+
+    Args:
+        model: Name of the model.
+        expert_units: Units of an expert's layers, as text; the model's own where None. Those of the bottom, where a
+            model has one instead of experts.
+        tower_units: Units of a tower's layers, as text; the model's own where None.
+        **settings: Further arguments, taken as they are.
+
+    Example:
+        >>> model_settings("shared_bottom", expert_units="64,32", l2=0.0)
+        {'l2': 0.0, 'bottom_units': [64, 32]}
+    """
+    if expert_units is not None:
+        name = "bottom_units" if model == "shared_bottom" else "expert_units"
+        settings[name] = parse_units("--expert-units", expert_units)
+    if tower_units is not None:
+        settings["tower_units"] = parse_units("--tower-units", tower_units)
+    return settings

@@ -20,7 +20,18 @@ def import_quietly(ctx: typer.Context) -> None:
     Args:
         ctx: The context of the command.
     """
-    if "keras" in sys.modules or ctx.find_root().params.get("debug"):
+    if not wants_logs(ctx):
+        import_without_logs()
+
+
+def wants_logs(ctx: typer.Context) -> bool:
+    """Whether a command was called with `--debug`."""
+    return bool(ctx.find_root().params.get("debug"))
+
+
+def import_without_logs() -> None:
+    """Imports TensorFlow and Keras; what their libraries log meanwhile is shown only if they fail."""
+    if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # The first messages are written before that variable is looked at, straight to the file descriptor.

@@ -9,7 +9,7 @@ import typer
 
 from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.console import Steps, results
-from tf_gradcraft.cli.options import parse_names, parse_settings
+from tf_gradcraft.cli.options import model_settings, parse_names, parse_settings
 from tf_gradcraft.cli.runs import TrainConfig, check_place, new_run
 from tf_gradcraft.cli.tables import metrics_table
 from tf_gradcraft.cli.tensorflow import import_quietly
@@ -76,6 +76,10 @@ def train(
         str, typer.Option(help="How features interact below the experts: mlp (not at all), deepfm, dcn_v2 or dot.")
     ] = "mlp",
     dropout: Annotated[float, typer.Option(help="Share of units dropped in experts and towers, in [0, 1).")] = 0.2,
+    expert_units: Annotated[
+        str | None, typer.Option(help="Units of the layers of an expert (or of the bottom), such as 256,128,64.")
+    ] = None,
+    tower_units: Annotated[str | None, typer.Option(help="Units of the layers of a tower, such as 32,16.")] = None,
     l2: Annotated[float, typer.Option(help="Factor of the L2 penalty on kernels and looked-up embedding rows.")] = 0.0,
     tasks: Annotated[
         str | None, typer.Option(help="Train only these tasks, in this order, such as click,like. Default: all.")
@@ -103,7 +107,15 @@ def train(
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        model_settings={"embedding_dim": embedding_dim, "backbone": backbone, "dropout": dropout, "l2": l2},
+        model_settings=model_settings(
+            model,
+            expert_units=expert_units,
+            tower_units=tower_units,
+            embedding_dim=embedding_dim,
+            backbone=backbone,
+            dropout=dropout,
+            l2=l2,
+        ),
         seed=seed,
     )
     check_place(out, overwrite)

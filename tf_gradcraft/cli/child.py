@@ -1,0 +1,28 @@
+"""The command as a child of another process: it ends when its parent is gone.
+
+`python -m tf_gradcraft.cli.child train ...` is `tf-gradcraft train ...` with a standard input that the parent holds
+open. A parent that is killed can't end its children; but the system closes what it held open, and that is seen here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+
+def end_with_parent() -> None:
+    """Ends this process as soon as its standard input ends."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    from tf_gradcraft.cli import app
+
+    app()

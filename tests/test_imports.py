@@ -12,12 +12,13 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "keras_stack", "objectives", "reporting", "suggestions", "tfrs", "training")
+PACKAGES = (*PACKAGES, "callbacks", "keras_stack", "objectives", "reporting", "suggestions", "tfrs", "training")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
 # what errors say).
 MAY_IMPORT = {
     "balancing": {"linalg"},
+    "callbacks": {"training", "reporting"},
     "cli": {"*"},
     "data_pipelines": set(),
     "gradients": set(),

@@ -25,7 +25,7 @@ from tf_gradcraft.training.method_names import let_keras_find_methods
 from tf_gradcraft.training.objective import Objective
 from tf_gradcraft.training.observed_step import ObservedStep
 from tf_gradcraft.training.shared_representation import recording_representation
-from tf_gradcraft.training.telemetry import Telemetry, telemetry_for
+from tf_gradcraft.training.telemetry import Telemetry, telemetry_for, watching_first
 from tf_gradcraft.training.with_objectives import WithObjectives
 
 require_keras_3("tf_gradcraft.MultiTaskModel")
@@ -312,7 +312,7 @@ class MultiTaskModel(WithObjectives, keras.Model):
             kwargs.setdefault("shuffle", False)
         before = int(self.skipped_steps.numpy()) if hasattr(self, "skipped_steps") else 0
         self.telemetry = telemetry_for(self, callbacks)
-        callbacks = with_epoch_ends(callbacks, self.balancing)
+        callbacks = with_epoch_ends(watching_first(callbacks), self.balancing)
         history = super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
         if skipped := int(self.skipped_steps.numpy()) - before:
             warnings.warn(

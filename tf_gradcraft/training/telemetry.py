@@ -151,6 +151,17 @@ class Telemetry:
         return {name: ring.numpy()[order] for name, ring in self._rings.items()} if kept else {}
 
 
+def watching_first(callbacks: Any) -> Any:
+    """Returns the callbacks of `fit`, those that want notes of the steps first: what they log is then seen by all.
+
+    Args:
+        callbacks: None, a callback, a list of them, or a `keras.callbacks.CallbackList`, which stays as it is.
+    """
+    if callbacks is None or hasattr(callbacks, "callbacks"):
+        return callbacks
+    return sorted(tf.nest.flatten(callbacks), key=lambda callback: not _watches(callback))
+
+
 def telemetry_for(model: Any, callbacks: Any) -> Telemetry | None:
     """Returns what the callback among those of `fit` that wants notes of the steps gives for a model, if there is one.
 
@@ -160,10 +171,14 @@ def telemetry_for(model: Any, callbacks: Any) -> Telemetry | None:
         ValueError: If there are several.
     """
     given = getattr(callbacks, "callbacks", callbacks)
-    watching = [callback for callback in tf.nest.flatten(given or []) if hasattr(callback, "telemetry_for")]
+    watching = [callback for callback in tf.nest.flatten(given or []) if _watches(callback)]
     if len(watching) > 1:
         raise ValueError("several callbacks want notes of the training steps; give fit() one GradientMonitor")
     return watching[0].telemetry_for(model) if watching else None
+
+
+def _watches(callback: Any) -> bool:
+    return hasattr(callback, "telemetry_for")
 
 
 def _variable(value: tf.Tensor, name: str) -> tf.Variable:

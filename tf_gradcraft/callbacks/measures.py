@@ -60,11 +60,19 @@ def measure(gram: np.ndarray, weights: np.ndarray) -> Measures:
     against = np.where(present, products.sum(axis=1) < CONFLICT * norms * length, np.nan)
     return Measures(
         norms=norms,
-        weights=(weights * squares).sum(axis=1) / np.square(norms),
+        weights=np.where(present, _over_parts(weights, squares), np.nan),
         cosines=cosines,
         conflict=mean(conflicts[:, one, other], axis=1),
         residual=mean(against, axis=1),
     )
+
+
+def _over_parts(weights: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Returns the means [S, T] of weights [S, P, T] weighted by squared norms [S, P, T]; of one part the weights."""
+    if weights.shape[1] == 1:
+        return weights[:, 0]
+    whole = squares.sum(axis=1)
+    return (weights * squares).sum(axis=1) / np.where(whole > 0, whole, 1)
 
 
 def mean(values: np.ndarray, axis: int = 0) -> np.ndarray:

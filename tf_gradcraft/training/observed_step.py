@@ -96,10 +96,9 @@ class ObservedStep:
 def _measured_aside(model: Any, data: tuple[Any, Any, Any], due: tf.Tensor) -> Measured | None:
     """Measures the task gradients of a batch if that is due, in a branch of the graph that is taken only then."""
     layouts: list[Layout] = []
-    before = state_before(model)
 
     def measure() -> tuple[tf.Tensor, tf.Tensor]:
-        layout, gram, gates = _measure(model, data, before)
+        layout, gram, gates = _measure(model, data)
         layouts.append(layout)
         return gram, gates
 
@@ -114,12 +113,12 @@ def _measured_aside(model: Any, data: tuple[Any, Any, Any], due: tf.Tensor) -> M
     return Measured(layouts[0], gram, gates)
 
 
-def _measure(model: Any, data: tuple[Any, Any, Any], before: Any) -> Measured:
+def _measure(model: Any, data: tuple[Any, Any, Any]) -> Measured:
     x, y, sample_weight = data
     variables = model.trainable_variables
     tape = tf.GradientTape(persistent=True)
-    # What the model would assign to variables of Keras is dropped.
-    with keras.StatelessScope(before), tape, recording_representation() as marks, recording_shares() as seen:
+    apart = keras.StatelessScope(state_before(model))  # drops what the model would assign to variables of Keras
+    with apart, tape, recording_representation() as marks, recording_shares() as seen:
         y_pred = model(x, training=True) if model._call_has_training_arg else model(x)
         losses = model.compute_task_losses(x, y, y_pred, sample_weight, training=True)
         # Half precision needs the factor, as in the step itself.

@@ -111,7 +111,7 @@ class Telemetry:
         # With a method that measures only every k-th step, what is due waits for it.
         taken = due if layout.aside else keep
 
-        def write() -> None:
+        def write() -> tf.Tensor:
             steps, count = self._counters["steps"], self._counters["count"]
             values = {"step": steps, "gram": gram, "weights": weights, "gates": gates()}
             slot = tf.range(CAPACITY, dtype=tf.int64) == count % CAPACITY
@@ -121,11 +121,12 @@ class Telemetry:
             count.assign_add(tf.cast(keep, tf.int64))
             interval = tf.maximum(self._counters["least"], self.every or layout.usual_interval)
             self._counters["next"].assign(tf.where(taken, steps + interval, self._counters["next"]))
+            return taken
 
         if replica_count() > 1:
             write()  # replicas can't assign in a branch
         else:
-            tf.cond(taken, lambda: (write(), tf.constant(True))[1], lambda: tf.constant(False))
+            tf.cond(taken, write, lambda: taken)
 
     def end_step(self) -> None:
         """Counts a step."""

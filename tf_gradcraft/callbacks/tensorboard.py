@@ -22,9 +22,14 @@ class TensorBoardLog:
 
     Args:
         log_dir: The folder that TensorBoard is started with.
+
+    Raises:
+        ImportError: If TensorBoard is not installed, whose package writes what `tf.summary` is given.
     """
 
     def __init__(self, log_dir: str | Path) -> None:
+        if not hasattr(tf.summary, "image"):
+            raise ImportError("GradientMonitor: log_dir needs TensorBoard: pip install tensorboard")
         self._writer = tf.summary.create_file_writer(str(Path(log_dir) / FOLDER))
 
     def write(self, tasks: Sequence[str], steps: Sequence[int], total: Measures, epoch: Mapping[str, Any]) -> None:

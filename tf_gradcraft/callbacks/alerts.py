@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,11 +66,11 @@ class _Means:
 
     def unequal(self) -> list[str]:
         """Tasks far smaller than the largest, and still so after balancing; or one far larger than all others."""
-        known = np.flatnonzero(~np.isnan(self.norms))
+        known = np.flatnonzero(~np.isnan(self.norms)).tolist()
         if len(known) < 2:
             return []
         sizes = self.norms * np.abs(self.weights)
-        largest = known[np.argmax(self.norms[known])]
+        largest = max(known, key=lambda task: self.norms[task])
         others = [task for task in known if task != largest]
         how = "and never balanced" if self.summed else f"and {self.method} does not make up for it"
         ratios = {task: _ratio(self.norms[largest], self.norms[task]) for task in others}
@@ -87,7 +88,7 @@ class _Means:
 
     def collapsed(self) -> list[str]:
         """A method whose weights, and with them the update, have gone to one task."""
-        known = np.flatnonzero(~np.isnan(self.norms))
+        known = np.flatnonzero(~np.isnan(self.norms)).tolist()
         if self.summed or len(known) < 2:
             return []
         shares = []
@@ -111,7 +112,7 @@ class _Means:
             f"`{self.tasks[one]}` and `{self.tasks[other]}` point against each other in {conflicts[one, other]:.0%} of "
             f"the noted steps (mean cosine {cosines[one, other]:.2f}): see whether one label says the opposite of the "
             "other, or give them more of their own layers"
-            for one, other in zip(*np.triu_indices(len(self.tasks), k=1), strict=True)
+            for one, other in itertools.combinations(range(len(self.tasks)), 2)
             if conflicts[one, other] >= CONSTANT
         ]
 

@@ -113,7 +113,7 @@ class GradientMonitor(keras.callbacks.Callback):
             losses = [float(logs.get(f"{task}_loss", math.nan)) for task in layout.tasks]
             total = self._record.add(noted, losses)
             if self._log is not None:
-                self._log.write(layout.tasks, noted["step"], total, self._record.last_epoch)
+                self._log.write(layout.tasks, noted["step"].tolist(), total, self._record.last_epoch)
         if self._record is not None:
             logs.update(self._values())
 

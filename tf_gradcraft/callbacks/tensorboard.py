@@ -42,7 +42,7 @@ class TensorBoardLog:
             epoch: The epoch's means, see `Record`.
         """
         with self._writer.as_default(), tf.summary.record_if(True):
-            for position, step in enumerate(np.asarray(steps).tolist()):
+            for position, step in enumerate(steps):
                 scalars = {"conflict/pairs_before": total.conflict[position]}
                 scalars["conflict/tasks_after"] = total.residual[position]
                 for task, name in enumerate(tasks):

@@ -50,7 +50,8 @@ def observe_shares(gate: Any, shares: tf.Tensor) -> None:
 def recording_shares() -> Iterator[list[Shares]]:
     """Records the gates of the forward pass in this block, each once, in the order in which they are called."""
     outer = getattr(_forward_pass, "seen", None)
-    _forward_pass.seen = seen = []
+    seen: list[Shares] = []
+    _forward_pass.seen = seen
     try:
         yield seen
     finally:
@@ -91,7 +92,7 @@ def describe_gates(model: Any, seen: Sequence[Shares]) -> list[dict[str, Any]]:
         For each gate `{"name": path, "experts": E, "task": name or None}`.
     """
     tasks = list(getattr(model, "output_names", None) or [])
-    of_tasks = {}
+    of_tasks: dict[int, str] = {}
     for layer in model._flatten_layers():
         gates = getattr(layer, "gates", None)
         if isinstance(gates, list | tuple) and len(gates) == len(tasks):

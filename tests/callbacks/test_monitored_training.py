@@ -1,6 +1,7 @@
 """What a monitor records of a training, against gradients by tapes of their own; and that training stays as it is."""
 
 import copy
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import toy
 import tf_gradcraft as gc
 from tf_gradcraft.balancing import GLS, GradCraft, Mean, MetaBalance
 from tf_gradcraft.callbacks import GradientMonitor
-from tf_gradcraft.training import observe_shares
+from tf_gradcraft.training import observe_shares, telemetry
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("training", "models")]
 import schemas
@@ -198,13 +199,12 @@ def test_nothing_of_it_stays_in_the_model(tmp_path):
     assert monitor.telemetry_for(watched).steps == steps
 
 
-def test_a_longer_epoch_is_noted_all_over_it():
+def test_a_longer_epoch_is_noted_all_over_it(monkeypatch):
+    monkeypatch.setattr(telemetry, "CAPACITY", 10)
     monitor = GradientMonitor(every=1)
     model = toy.compiled("gradcraft", tasks=toy.TASKS[:2], **EAGER)
-    toy.train(model, toy.log(250, tasks=toy.TASKS[:2]), batch_size=1, epochs=1, callbacks=[monitor])
-    steps = monitor.story()["steps"]["step"]
-    assert len(steps) <= 100
-    assert steps == list(range(0, 250, 3))
+    toy.train(model, toy.log(25, tasks=toy.TASKS[:2]), batch_size=1, epochs=1, callbacks=[monitor])
+    assert monitor.story()["steps"]["step"] == list(range(0, 25, 3))
 
 
 def gates_of(model, settings, features, labels):
@@ -268,11 +268,11 @@ def test_alerts_are_warned_of_once(recwarn):
     monitor = GradientMonitor(every=1)
     for _ in range(2):
         toy.train(model, epochs=1, callbacks=[monitor])
-    texts = [str(warning.message) for warning in recwarn if "GradientMonitor" in str(warning.message)]
-    assert len(texts) == 1
-    assert "`like` is " in texts[0]
-    assert "times smaller than `" in texts[0]
-    assert "and never balanced: check its labels" in texts[0]
+    texts = " ".join(str(warning.message) for warning in recwarn)
+    # The number of the second fit is another one.
+    assert (
+        len(re.findall(r"`like` is [\d,]+ times smaller than `\w+` and never balanced: check its labels", texts)) == 1
+    )
 
 
 def test_a_task_that_never_has_a_labelled_row():

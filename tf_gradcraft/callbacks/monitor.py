@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,8 @@ class GradientMonitor(keras.callbacks.Callback):
             self._log = None
         if not self.warn:
             return
-        if new := [text for text in self.alerts() if text not in self._warned]:
-            self._warned.update(new)
+        if new := [text for text in self.alerts() if _without_numbers(text) not in self._warned]:
+            self._warned.update(map(_without_numbers, new))
             warnings.warn("GradientMonitor: " + "; ".join(new), stacklevel=2)
 
     def story(self) -> dict[str, Any]:
@@ -199,3 +200,8 @@ class GradientMonitor(keras.callbacks.Callback):
             raise ValueError(f"{path}: a report ends in .html (a page) or .png (a picture)")
         write(path, self.story())
         return path
+
+
+def _without_numbers(text: str) -> str:
+    """Returns an alert without its figures, which change from fit to fit; names keep theirs."""
+    return re.sub(r"(`[^`]*`)|\d[\d,.]*", lambda found: found[1] or "#", text)

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
+from tf_gradcraft.training.gate_shares import observe_shares
+
 
 @keras.utils.register_keras_serializable("tf_gradcraft")
 class Gate(keras.layers.Layer):
@@ -44,7 +46,9 @@ class Gate(keras.layers.Layer):
 
     def shares(self, looked_at: tf.Tensor) -> tf.Tensor:
         """Maps x [B, D] to the experts' shares [E, B]."""
-        return tf.transpose(self.scores(looked_at))
+        shares = tf.transpose(self.scores(looked_at))
+        observe_shares(self, shares)
+        return shares
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """See Keras."""

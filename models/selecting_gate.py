@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from tf_gradcraft.models.gate import mix
+from tf_gradcraft.training.gate_shares import observe_shares
 
 
 @keras.utils.register_keras_serializable("tf_gradcraft")
@@ -84,8 +85,9 @@ class SelectingGate(keras.layers.Layer):
         if self.entropy:
             entropy = -tf.reduce_sum(tf.math.xlogy(chosen, chosen), axis=[1, 2])
             self.add_loss(self.entropy * tf.reduce_mean(entropy))
-        shares = tf.reduce_sum(tf.nn.softmax(scores[..., 0])[..., tf.newaxis] * chosen, axis=1)
-        return tf.cast(tf.transpose(shares), self.compute_dtype)
+        shares = tf.transpose(tf.reduce_sum(tf.nn.softmax(scores[..., 0])[..., tf.newaxis] * chosen, axis=1))
+        observe_shares(self, shares)
+        return tf.cast(shares, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """See Keras."""

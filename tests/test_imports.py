@@ -12,12 +12,14 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "comparison", "keras_stack", "objectives", "reporting", "suggestions", "tfrs", "training")
+PACKAGES = (*PACKAGES, "callbacks", "comparison", "keras_stack", "objectives", "reporting", "suggestions")
+PACKAGES = (*PACKAGES, "tfrs", "training")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
 # what errors say).
 MAY_IMPORT = {
     "balancing": {"linalg"},
+    "callbacks": {"training", "reporting"},
     "cli": {"*"},
     "comparison": {"data_pipelines.manifest", "metrics.multi_task_gain", "reporting"},
     "data_pipelines": set(),

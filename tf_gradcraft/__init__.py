@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tf_gradcraft import balancing, data_pipelines, gradients, metrics, models, objectives, optimizers, serving
+    from tf_gradcraft import (
+        balancing,
+        callbacks,
+        data_pipelines,
+        gradients,
+        metrics,
+        models,
+        objectives,
+        optimizers,
+        serving,
+    )
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
 # `tfrs` needs Keras 2, all that is in `__all__` works with Keras 3.
 _MODULES = (
     "balancing",
+    "callbacks",
     "data_pipelines",
     "gradients",
     "metrics",
@@ -38,6 +49,7 @@ __all__ = [
     "MultiTaskModel",
     "SharedRepresentation",
     "balancing",
+    "callbacks",
     "data_pipelines",
     "gradients",
     "load_model",

@@ -52,7 +52,8 @@ def test_train_passes_on_what_tasks_are_compared_on_and_how_often(prepared, tmp_
 
 
 def test_run_folder(run, prepared):
-    assert sorted(path.name for path in run.iterdir()) == ["config.json", "history.json", "metrics.json", "model.keras"]
+    files = ["config.json", "gradients.json", "history.json", "metrics.json", "model.keras"]
+    assert sorted(path.name for path in run.iterdir()) == files
     config = read_json(run / "config.json")
     expected = {
         "format": 1,
@@ -68,11 +69,24 @@ def test_run_folder(run, prepared):
         "model_settings": {"embedding_dim": 4, "backbone": "mlp", "dropout": 0.2, "l2": 0.0},
         "seed": 5,
         "monitor": "val_auc_mean",
+        "monitor_gradients": True,
     }
     assert {name: config[name] for name in expected} == expected
     assert set(config["versions"]) == {"tf_gradcraft", "tensorflow", "keras", "numpy", "python"}
     assert config["data"]["inputs"] == read_json(prepared / "manifest.json")["inputs"]
     assert config["optimizer"]["name"] == "lazy_adam"
+
+
+def test_the_record_of_gradients_is_kept_and_makes_no_difference(run, prepared, tmp_path):
+    story = read_json(run / "gradients.json")
+    assert (story["balancing"], story["tasks"]) == ("GradCraft", ["click", "like"])
+    assert len(story["epochs"]) == len(read_json(run / "history.json")["loss"])
+    assert "<figure>" in gc.callbacks.gradient_blocks(story)[-1]
+    succeed("train", prepared, "--out", tmp_path / "run", *RUN_OPTIONS, "--no-monitor")
+    assert not (tmp_path / "run" / "gradients.json").exists()
+    models = [gc.load_model(folder / "model.keras").get_weights() for folder in (run, tmp_path / "run")]
+    for watched, plain in zip(*models, strict=True):
+        np.testing.assert_array_equal(watched, plain)
 
 
 def test_kept_epoch_is_the_best_one(run):

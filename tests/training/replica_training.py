@@ -63,14 +63,21 @@ def main():
         start = one.get_weights()
         with strategy.scope():
             two = build(argument)
+        stories = []
         for model in (one, two):
-            model.fit(data, epochs=2, verbose=0)
+            monitor = gc.callbacks.GradientMonitor(every=1, warn=False)
+            model.fit(data, epochs=2, verbose=0, callbacks=[monitor])
+            stories.append(monitor.story())
         report = {
             "what": argument,
             "replicas": strategy.num_replicas_in_sync,
             "moved": distance(start, one.get_weights()),
             "weights": distance(one.get_weights(), two.get_weights()),
         }
+        report["noted"] = [len(story["steps"]["step"]) for story in stories]
+        if all(report["noted"]):
+            of = [[np.array(story["steps"][name]) for name in ("norms", "weights")] for story in stories]
+            report["record"] = distance(*of)
         if argument.endswith(":metrics"):
             logs = [model.evaluate(data, return_dict=True, verbose=0) for model in (one, two)]
             report["metrics"] = {name: abs(logs[0][name] - logs[1][name]) for name in logs[0]}

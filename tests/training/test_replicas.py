@@ -22,6 +22,11 @@ def test_two_replicas_train_and_evaluate_as_one_device_does():
         assert report["replicas"] == 2
         assert report["moved"] > 1e-2
         assert report["weights"] < 1e-5
+        # A method that looks at no gradients is not looked at across replicas; the others say the same of both.
+        alone, together = report["noted"]
+        assert alone == (3 if ":3" in report["what"] else 8)
+        assert together == (0 if report["what"].split(":")[0] in ("sum", "dwa", "famo") else alone)
+        assert report.get("record", 0) < 1e-3
     for report in reports[0], reports[3]:
         assert {"loss", "click_auc", "click_gauc", "like_log_loss", "auc_mean"} < set(report["metrics"])
         assert max(report["metrics"].values()) < 1e-5

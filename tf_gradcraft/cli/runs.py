@@ -2,6 +2,7 @@
 
 - `config.json`: everything needed to run again, versions included
 - `history.json`: the values after each epoch, `{name: [one an epoch]}`
+- `gradients.json`: what the tasks' gradients were like (`GradientMonitor.story`), unless `--no-monitor` was given
 - `metrics.json`: the validation metrics of the kept epoch
 - `metrics_test.json`: what `evaluate` found on the test part (`metrics_valid.json` on the valid part)
 - `model.keras`: the model of the kept epoch
@@ -22,6 +23,7 @@ from typing import Any
 
 FORMAT = 1
 CONFIG_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE = "config.json", "history.json", "metrics.json", "model.keras"
+GRADIENTS_FILE = "gradients.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class TrainConfig:
         learning_rate: Of LazyAdam.
         model_settings: Arguments of the model beside the schema.
         seed: Seed of the initial weights, of dropout and of the order of the rows.
+        monitor_gradients: Whether the tasks' gradients are recorded.
 
     Raises:
         ValueError: If a number is out of range.
@@ -65,6 +68,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
+    monitor_gradients: bool = True
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("patience", 0), ("batch_size", 1), ("balance_every", 1), ("seed", 0)):

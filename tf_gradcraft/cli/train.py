@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tf_gradcraft.cli.application import help_text
-from tf_gradcraft.cli.console import Steps, results
+from tf_gradcraft.cli.console import Steps, errors, results
 from tf_gradcraft.cli.options import model_settings, parse_names, parse_settings
 from tf_gradcraft.cli.runs import TrainConfig, check_place, new_run
 from tf_gradcraft.cli.tables import metrics_table
@@ -85,15 +85,18 @@ def train(
         str | None, typer.Option(help="Train only these tasks, in this order, such as click,like. Default: all.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and the order of the rows.")] = DEFAULTS.seed,
+    monitor: Annotated[
+        bool, typer.Option("--monitor/--no-monitor", help="Record the tasks' gradients; training is the same.")
+    ] = DEFAULTS.monitor_gradients,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
 ) -> None:
     """Train a model on a prepared folder and keep its best epoch, by mean AUC on the valid part.
 
     The mean is over the binary tasks; where there is none, the loss decides.
 
-    Writes the run folder: config.json (all options and versions), history.json (values by epoch), metrics.json (valid
-    part, best epoch) and model.keras. The test part is not looked at. The folder appears when training is complete;
-    until then, and on any error, what was there stays as it was.
+    Writes the run folder: config.json (all options and versions), history.json (values by epoch), gradients.json (what
+    the tasks' gradients were like), metrics.json (valid part, best epoch) and model.keras. The test part is not looked
+    at. The folder appears when training is complete; until then, and on any error, what was there stays as it was.
     """
     config = TrainConfig(
         prepared=str(prepared.resolve()),
@@ -117,6 +120,7 @@ def train(
             l2=l2,
         ),
         seed=seed,
+        monitor_gradients=monitor,
     )
     check_place(out, overwrite)
     with Steps() as step:
@@ -129,5 +133,7 @@ def train(
     with new_run(out, overwrite) as folder:
         trained = train_model(job)
         write_run(folder, job, trained)
+    for text in trained.gradients["alerts"] if trained.gradients else ():
+        errors.print(f"look at this: {text}", style="yellow", markup=False, soft_wrap=True)
     results.print(metrics_table(f"{out}: valid part, epoch {trained.epoch}", trained.metrics, job.schema.task_names))
     results.print(f"Next: tf-gradcraft evaluate {out}", soft_wrap=True)

@@ -16,10 +16,12 @@ import tensorflow as tf
 
 import tf_gradcraft
 from tf_gradcraft import balancing, models, optimizers
+from tf_gradcraft.callbacks import GradientMonitor
 from tf_gradcraft.cli.epochs import EpochLines
 from tf_gradcraft.cli.runs import (
     CONFIG_FILE,
     FORMAT,
+    GRADIENTS_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     MODEL_FILE,
@@ -58,13 +60,17 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A trained model with the weights of its best epoch (from 1), the history, its validation metrics, and seconds."""
+    """A trained model with the weights of its best epoch (from 1), the history, its validation metrics, and seconds.
+
+    `gradients` is the record of the tasks' gradients, or None.
+    """
 
     model: Any
     history: dict[str, list[float]]
     epoch: int
     metrics: dict[str, float]
     seconds: float
+    gradients: dict[str, Any] | None = None
 
 
 def open_training(config: TrainConfig) -> Job:
@@ -118,13 +124,15 @@ def train_model(job: Job) -> Trained:
     stopping = keras.callbacks.EarlyStopping(
         monitor=job.monitor, mode=job.mode, patience=config.patience, restore_best_weights=True
     )
+    # A single task has no other to be compared with.
+    monitor = GradientMonitor(warn=False) if config.monitor_gradients and several else None
     start = time.perf_counter()
     fitted = model.fit(
         train,
         validation_data=valid,
         epochs=config.epochs,
         verbose=0,
-        callbacks=[stopping, EpochLines(job.monitor, job.mode)],
+        callbacks=[*([monitor] if monitor else []), stopping, EpochLines(job.monitor, job.mode)],
     )
     seconds = time.perf_counter() - start
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
@@ -133,7 +141,7 @@ def train_model(job: Job) -> Trained:
         raise ValueError(f"{job.monitor} was not finite in any epoch; look for NaN, or lower --learning-rate")
     best = int((np.nanargmax if job.mode == "max" else np.nanargmin)(values))
     metrics = {name.removeprefix("val_"): of[best] for name, of in history.items() if name.startswith("val_")}
-    return Trained(model, history, best + 1, metrics, seconds)
+    return Trained(model, history, best + 1, metrics, seconds, monitor.story() if monitor else None)
 
 
 def write_run(folder: Path, job: Job, trained: Trained) -> None:
@@ -150,6 +158,8 @@ def write_run(folder: Path, job: Job, trained: Trained) -> None:
     write_json(folder / CONFIG_FILE, config)
     write_json(folder / HISTORY_FILE, trained.history)
     described = {"split": "valid", "epoch": trained.epoch, "seconds": round(trained.seconds, 2)}
+    if trained.gradients is not None:
+        write_json(folder / GRADIENTS_FILE, trained.gradients)
     write_json(folder / METRICS_FILE, {**described, "metrics": trained.metrics})
     trained.model.save(folder / MODEL_FILE)
 

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tf_gradcraft.training.gate_shares import observe_shares
     from tf_gradcraft.training.losses import ClassCrossentropy, TaskCrossentropy
     from tf_gradcraft.training.model import MultiTaskModel
     from tf_gradcraft.training.objective import Objective
@@ -29,6 +30,7 @@ _NAMES = {
     "TaskRanking": "ranking_losses",
     "TaskRegression": "regression_losses",
     "WeightedLogistic": "watch_time_losses",
+    "observe_shares": "gate_shares",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "TaskRanking",
     "TaskRegression",
     "WeightedLogistic",
+    "observe_shares",
 ]
 
 

@@ -29,10 +29,18 @@ class BalancedGradients(NamedTuple):
     Attributes:
         updates: Update direction of each variable: a tensor, `tf.IndexedSlices`, or None.
         finite_tasks: bool [T]: whether each task's loss and gradient are finite.
+        weights: Weights [P, T], those of the last measurement in between; [1, T] if no gradient was looked at.
+        gram: Gram matrices [P, T, T] of the task gradients, 0 in between; None if the method looks at no gradient.
+        parts: Names of the P parts.
+        over_representation: Whether gradients by the representation were looked at.
     """
 
     updates: list[Any]
     finite_tasks: tf.Tensor
+    weights: tf.Tensor
+    gram: tf.Tensor | None
+    parts: tuple[str, ...]
+    over_representation: bool
 
 
 def balance_gradients(
@@ -96,7 +104,7 @@ def balance_gradients(
             gram = measured.gram(balancer.parts) / tf.square(tf.cast(loss_scale, tf.float64))
         weights, new_state = balancer.weights(gram, values, dict(state))
         updates = split_gradients(combined(measured, weights)) if branching else {}
-        return Step(weights, new_state, tf.linalg.diag_part(gram), updates)
+        return Step(weights, new_state, gram, updates)
 
     with tf.init_scope():
         initial = balancer.init(len(losses), num_parts)
@@ -111,7 +119,9 @@ def balance_gradients(
     finite_tasks = tf.math.is_finite(values) & tf.reduce_all(tf.math.is_finite(step.squares), axis=0)
     balancer_state.assign(step.state, tf.reduce_all(finite_tasks))
     updates = join_gradients(step.updates, variables) if branching else combined(gradients, step.weights)
-    return BalancedGradients(updates, finite_tasks)
+    gram = None if by_losses else step.gram
+    names = parts.names or ("all",)  # no variable may be shared at all
+    return BalancedGradients(updates, finite_tasks, step.weights, gram, names, representation is not None)
 
 
 def learn_from_update(

@@ -20,14 +20,19 @@ class Step(NamedTuple):
     Attributes:
         weights: Weights [P, T] of the tasks.
         state: The balancer's new state.
-        squares: Squared norms [P, T] of the task gradients.
+        gram: Gram matrices [P, T, T] of the task gradients.
         updates: Tensors of the update of each variable, see `split_gradients`.
     """
 
     weights: tf.Tensor
     state: State
-    squares: tf.Tensor
+    gram: tf.Tensor
     updates: dict[int, tuple[tf.Tensor, ...]]
+
+    @property
+    def squares(self) -> tf.Tensor:
+        """Squared norms [P, T] of the task gradients."""
+        return tf.linalg.diag_part(self.gram)
 
 
 def initial_interval(num_tasks: int, num_parts: int) -> State:
@@ -57,25 +62,27 @@ def every_kth_step(
         state: The balancer's state and the interval's.
 
     Returns:
-        The step; in between its squared norms are 0.
+        The step; in between its Gram matrices are 0.
     """
     steps, last = state[STEPS], state[WEIGHTS]
     own = {name: value for name, value in state.items() if name not in (STEPS, WEIGHTS)}
 
     def due() -> Step:
-        weights, new_state, squares, updates = new_step(own)
-        present = tf.reduce_any(squares > 0, axis=0)
+        step = new_step(own)
+        weights = step.weights
+        present = tf.reduce_any(step.squares > 0, axis=0)
         count = tf.maximum(tf.reduce_sum(tf.cast(present, tf.float64)), 1)
         usual = tf.reduce_sum(tf.where(present, weights, 0), axis=-1, keepdims=True) / count
         absent = tf.where(tf.math.is_nan(last), usual + tf.zeros_like(last), last)
         kept = tf.where(present, weights, absent)
         any_present = tf.reduce_any(present)
         interval = {STEPS: steps + tf.cast(any_present, tf.int64), WEIGHTS: tf.where(any_present, kept, last)}
-        return Step(weights, {**new_state, **interval}, squares, updates)
+        return step._replace(state={**step.state, **interval})
 
     def between() -> Step:
         state = {**own, WEIGHTS: last, STEPS: steps + 1}
-        return Step(last, state, tf.zeros_like(last), updates_between(last))
+        nothing = tf.zeros([*last.shape, last.shape[-1]], tf.float64)
+        return Step(last, state, nothing, updates_between(last))
 
     if replica_count() > 1:
         # Replicas can't talk to each other in a branch, so all of them measure every time; only what counts is chosen.

@@ -23,7 +23,9 @@ from tf_gradcraft.training.functional import Functional, is_functional_call, reb
 from tf_gradcraft.training.look_back import look_back, state_before
 from tf_gradcraft.training.method_names import let_keras_find_methods
 from tf_gradcraft.training.objective import Objective
+from tf_gradcraft.training.observed_step import ObservedStep
 from tf_gradcraft.training.shared_representation import recording_representation
+from tf_gradcraft.training.telemetry import Telemetry, telemetry_for, watching_first
 from tf_gradcraft.training.with_objectives import WithObjectives
 
 require_keras_3("tf_gradcraft.MultiTaskModel")
@@ -57,6 +59,8 @@ class MultiTaskModel(WithObjectives, keras.Model):
     """
 
     jit_compile: Any
+    telemetry: Telemetry | None = None  # what notes the steps of `fit`, if a callback asks for it
+    _traced_telemetry: Telemetry | None = None
 
     def __new__(cls, *args, **kwargs):
         """Makes a functional model where `inputs` and `outputs` are given."""
@@ -205,13 +209,14 @@ class MultiTaskModel(WithObjectives, keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of `fit`: forward, per-task gradients, balanced update."""
         x, y, sample_weight = self._unpack(data)
+        observed = ObservedStep(self, (x, y, sample_weight))
         if self._balancer is None:
             return super().train_step((x, y, sample_weight))
 
         before = state_before(self) if self._balancer.looks_back else None
         over_representation = self._balance_over == "representation"
         recording = recording_representation() if over_representation else contextlib.nullcontext()
-        with tf.GradientTape(persistent=True) as tape, recording as representation:
+        with tf.GradientTape(persistent=True) as tape, recording as representation, observed.forward_pass():
             y_pred = self(x, training=True) if self._call_has_training_arg else self(x)
             losses = self.compute_task_losses(x, y, y_pred, sample_weight, training=True)
             extra = tf.add_n([tf.reduce_sum(loss) for loss in self.losses]) / replica_count() if self.losses else None
@@ -236,6 +241,7 @@ class MultiTaskModel(WithObjectives, keras.Model):
             every=self._balance_every,
             float16=float16,
         )
+        observed.note(list(losses), balanced)
         updates = balanced.updates
         if scaled_extra is not None:
             updates = list(map(add_gradients, updates, tape.gradient(scaled_extra, variables)))
@@ -263,6 +269,9 @@ class MultiTaskModel(WithObjectives, keras.Model):
         if unbuilt and outputs and set(tasks_with_loss(self.loss) or ()) == set(outputs):
             with self.distribute_strategy.scope():
                 losses.build(outputs, outputs)
+        # A step that is watched is another graph.
+        force = force or self._traced_telemetry is not self.telemetry
+        self._traced_telemetry = self.telemetry
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -302,7 +311,8 @@ class MultiTaskModel(WithObjectives, keras.Model):
             # A data set shuffles itself; Keras warns of its own default otherwise.
             kwargs.setdefault("shuffle", False)
         before = int(self.skipped_steps.numpy()) if hasattr(self, "skipped_steps") else 0
-        callbacks = with_epoch_ends(callbacks, self.balancing)
+        self.telemetry = telemetry_for(self, callbacks)
+        callbacks = with_epoch_ends(watching_first(callbacks), self.balancing)
         history = super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
         if skipped := int(self.skipped_steps.numpy()) - before:
             warnings.warn(

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tf_gradcraft import balancing, data_pipelines, gradients, metrics, models, objectives, optimizers, serving
+    from tf_gradcraft import (
+        balancing,
+        data_pipelines,
+        gradients,
+        metrics,
+        models,
+        objectives,
+        optimizers,
+        serving,
+        tuning,
+    )
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
 
@@ -27,6 +37,7 @@ _MODULES = (
     "serving",
     "tfrs",
     "training",
+    "tuning",
 )
 _NAMES = {
     "MultiTaskModel": "tf_gradcraft.training",
@@ -46,6 +57,7 @@ __all__ = [
     "objectives",
     "optimizers",
     "serving",
+    "tuning",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ def search(config: SearchConfig, folder: Path) -> None:
     Raises:
         ValueError: If several trials fail one after another.
     """
+    # A search traces as many graphs as it has trials; TensorFlow warns of them as if they were one that is traced anew.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         tuner_of(config, folder).search()
     except RuntimeError as error:

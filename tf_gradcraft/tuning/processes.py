@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,10 @@ def search_in_processes(command: Sequence[str], workers: int, environment: Mappi
     """Runs a search by one chief and several workers on loopback, KerasTuner's own way, and waits for them.
 
     Each is a process of the command, which makes a tuner over the same folder and calls its `search`; environment
-    variables tell it who it is. A worker that is killed is started again under its name, and the chief gives it the
-    trial it was at. When all workers are done the chief, which has written everything by then, is ended. When this
-    process ends, however it does, the others end, if they call `end_with_parent`.
+    variables tell it who it is. What it prints is dropped, what it writes to stderr is shown. A worker that is killed
+    is started again under its name, and the chief gives it the trial it was at. When all workers are done the chief,
+    which has written everything by then, is ended. When this process ends, however it does, the others end, if they
+    call `end_with_parent`.
 
     Args:
         command: Program and arguments.
@@ -40,10 +40,10 @@ def search_in_processes(command: Sequence[str], workers: int, environment: Mappi
     restarts = dict.fromkeys((f"worker{at}" for at in range(workers)), 0)
 
     def start(name: str) -> None:
-        # Its standard input is a pipe that nobody writes to: it is closed when this process ends.
-        running[name] = subprocess.Popen(
-            list(command), env=variables | {"KERASTUNER_TUNER_ID": name}, stdin=subprocess.PIPE
-        )
+        # Its standard input is a pipe that nobody writes to: it is closed when this process ends. KerasTuner prints the
+        # parents of conditional hyper-parameters whenever it hands over a trial.
+        own = variables | {"KERASTUNER_TUNER_ID": name}
+        running[name] = subprocess.Popen(list(command), env=own, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
     try:
         for name in ("chief", *restarts):
@@ -88,7 +88,8 @@ def end_with_parent() -> None:
     """Lets this process end at once when the one that started it does, as its standard input is closed then."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):  # not sys.stdin, whose lock would be missed when Python shuts down
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True, name="end_with_parent").start()

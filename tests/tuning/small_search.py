@@ -11,14 +11,14 @@ SPACE = {
     "architecture": "shared_bottom",
     "units": "4",
     "embedding_dim": 2,
-    "batch_size": 128,
+    "batch_size": 256,
     "dropout": 0.0,
     "model_settings": {"tower_units": [2]},
 }
 """Fixes what makes a trial slow."""
 
 
-def write_prepared(folder, rows=400):
+def write_prepared(folder, rows=240):
     """Prepares a log of two tasks, whose labels follow from latent vectors."""
     random = np.random.default_rng(0)
     users, videos = random.integers(0, 20, rows), random.integers(0, 15, rows)

@@ -111,7 +111,7 @@ class Cells(html.parser.HTMLParser):
         self._inside = tag if tag in ("td", "th", "caption") else None
 
     def handle_data(self, data):
-        if self._inside in ("td", "th") and self.rows:
+        if data.strip() and self._inside in ("td", "th") and self.rows:
             self.rows[-1][-1].append(data)
 
 

@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-AXES = ("method", "tau", "epsilon", "relax_factor", "strategy", "balance_over", "architecture", "experts", "units")
+AXES: tuple[str, ...] = (
+    "method",
+    "tau",
+    "epsilon",
+    "relax_factor",
+    "strategy",
+    "balance_over",
+    "architecture",
+    "experts",
+    "units",
+)
 AXES += ("dropout", "embedding_dim", "learning_rate", "batch_size")
 """Names of the axes that `MultiTaskHyperModel` has by default."""
 
@@ -129,7 +139,8 @@ def parse_axis(text: str) -> Axis:
         raise ValueError(f"{text!r} is no range; write it such as 0..1, 0..1:0.1 or 1e-4..1e-2:log")
     if any(isinstance(number, float) for number in [*numbers, step]):
         numbers = [float(number) for number in numbers]
-    return Range(*numbers, step=step, log=how == "log")  # type: ignore[arg-type]
+    low, high = numbers
+    return Range(low, high, step=step, log=how == "log")  # type: ignore[arg-type]
 
 
 def _value(text: str) -> Value:

@@ -80,8 +80,12 @@ class GridOracle(_Lasting, oracles.GridSearchOracle):
         """See `_Lasting.reload`."""
         super().reload()
         values = {trial_id: trial.hyperparameters.values for trial_id, trial in self.trials.items()}
-        in_order = functools.cmp_to_key(lambda one, other: self._compare(values[one], values[other]))
-        self._ordered_ids = type(self._ordered_ids)()
+
+        def compare(one: str, other: str) -> int:
+            return self._compare(values[one], values[other])
+
+        in_order = functools.cmp_to_key(compare)
+        self._ordered_ids: Any = type(self._ordered_ids)()
         for trial_id in sorted(values, key=in_order):
             self._ordered_ids.insert(trial_id)
         self._populate_next = sorted(values)

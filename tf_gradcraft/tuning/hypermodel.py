@@ -104,16 +104,19 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         self._methods, self._balancing_settings = method, dict(balancing_settings or {})
         self._balancing = {"tau": tau, "epsilon": epsilon, "relax_factor": relax_factor, "strategy": strategy}
         self._architectures, self._experts = [str(name) for name in values_of(architecture)], experts
-        self._axes = {"balance_over": (balance_over, "parameters"), "units": (units, "256-128-64")}
+        self._axes: dict[str, tuple[Axis, Any]] = {
+            "balance_over": (balance_over, "parameters"),
+            "units": (units, "256-128-64"),
+        }
         self._axes |= {"dropout": (dropout, 0.2), "embedding_dim": (embedding_dim, 16)}
         self._axes |= {"learning_rate": (learning_rate, 1e-3)}
         if self.data is not None:
             self._axes["batch_size"] = (batch_size, 2048)
         for name in self._architectures:
             models.get(name)
-        for name in values_of(balance_over):
-            if name not in BALANCE_OVER:
-                raise ValueError(unknown_name("balance_over", name, BALANCE_OVER))
+        for over in values_of(balance_over):
+            if over not in BALANCE_OVER:
+                raise ValueError(unknown_name("balance_over", over, BALANCE_OVER))
         for text in values_of(units):
             architectures.parse_units(str(text))
         self._loaded: tuple[int, Any, Any] | None = None

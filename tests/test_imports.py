@@ -13,7 +13,7 @@ import tf_gradcraft
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
 PACKAGES = (*PACKAGES, "callbacks", "comparison", "keras_stack", "objectives", "reporting", "suggestions")
-PACKAGES = (*PACKAGES, "tfrs", "training")
+PACKAGES = (*PACKAGES, "tfrs", "training", "tuning")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
 # what errors say).
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "suggestions": set(),
     "tfrs": {"training", "balancing", "gradients", "serving.contract", "serving.versions"},
     "training": {"gradients", "balancing", "metrics"},
+    "tuning": {"models", "data_pipelines", "training", "balancing", "optimizers", "reporting"},
 }
 # The one module that lets Keras find every class that a saved model may name.
 EXCEPTIONS = {"models/loading.py": {"optimizers", "objectives"}}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         objectives,
         optimizers,
         serving,
+        tuning,
     )
     from tf_gradcraft.models.loading import load_model
     from tf_gradcraft.training import MultiTaskModel, SharedRepresentation
@@ -38,6 +39,7 @@ _MODULES = (
     "serving",
     "tfrs",
     "training",
+    "tuning",
 )
 _NAMES = {
     "MultiTaskModel": "tf_gradcraft.training",
@@ -58,6 +60,7 @@ __all__ = [
     "objectives",
     "optimizers",
     "serving",
+    "tuning",
 ]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from calling import call, succeed
 
-COMMANDS = ("demo", "datasets", "synthesize", "prepare", "prepare-table", "train", "evaluate", "export")
+COMMANDS = ("demo", "datasets", "synthesize", "prepare", "prepare-table", "train", "search", "evaluate", "export")
 COMMANDS += ("serve-check", "serve-config", "compare", "ablate")
 
 HELP = """

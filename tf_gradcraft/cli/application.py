@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 import tf_gradcraft
 from tf_gradcraft.cli.console import errors, results
 from tf_gradcraft.keras_stack import KerasStackError
+from tf_gradcraft.tuning.requirement import MissingTuningError
 
 DEBUG_VARIABLE = "TF_GRADCRAFT_DEBUG"
 
@@ -25,7 +26,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         # What the library raises for bad input, and what the file system raises.
-        except (ValueError, OSError, KerasStackError) as error:
+        except (ValueError, OSError, KerasStackError, MissingTuningError) as error:
             if ctx.params.get("debug"):
                 raise
             message = " ".join(str(error).split()) or type(error).__name__

@@ -46,6 +46,21 @@ def alert(text: str) -> Markup:
     return Markup('<p class="alert"><strong>Look at this:</strong> {}</p>\n').format(text)
 
 
+def alerts(texts: Iterable[str]) -> Markup:
+    r"""Returns several things to look at as one list that stands out; nothing if there is none.
+
+    Example:
+        >>> alerts(["check the labels of like"]).count("<li>")
+        1
+        >>> alerts([])
+        Markup('')
+    """
+    texts = list(texts)
+    if not texts:
+        return Markup("")
+    return Markup('<div class="alert"><p><strong>Look at this:</strong></p>\n{}</div>\n').format(bullets(texts))
+
+
 def listing(entries: Iterable[tuple[str, Any]]) -> Markup:
     r"""Returns names with their values, such as the settings of a run.
 

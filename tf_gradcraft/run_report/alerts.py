@@ -16,8 +16,9 @@ FEW_POSITIVES = 100
 WIDE_INTERVAL = 0.05
 CALIBRATION_OFF = 0.1
 SUSPICIOUS_AUC = 0.97
-RISE_OF_LOSS = 1.02
+RISE_OF_LOSS = 1.03
 SHIFT_OF_RATE = 1.25
+STANDARD_ERRORS = 3
 
 Metrics = Mapping[str, Mapping[str, Interval]]
 
@@ -118,7 +119,9 @@ def data_alerts(schema: Schema, card: Card | None, manifest: Mapping, split: str
     rates = manifest["label_rates"]
     for task in (task.name for task in schema.tasks if task.kind == "binary"):
         before, now = rates["train"][task], rates[split][task]
-        if min(before, now) > 0 and max(before, now) / min(before, now) > SHIFT_OF_RATE:
+        noise = math.sqrt(now * (1 - now) / manifest["rows"][split])
+        shifted = min(before, now) > 0 and max(before, now) / min(before, now) > SHIFT_OF_RATE
+        if shifted and abs(now - before) > STANDARD_ERRORS * noise:
             alerts.append(
                 f"{task} happens in {100 * before:.2g} % of the training rows but in {100 * now:.2g} % of the {split} "
                 "rows: predictions will be off by as much."

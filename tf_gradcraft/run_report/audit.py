@@ -21,6 +21,7 @@ MOST_VALUES = 32
 MOST_GROUPS = 10
 SMALLEST_SHARE = 0.01
 FEWEST_ROWS = 200
+FEWEST_EVENTS = 20
 QUARTERS = 4
 UNKNOWN = "unknown"
 
@@ -91,12 +92,14 @@ def group_names(schema: Schema, name: str, values: np.ndarray) -> np.ndarray:
     kept = np.zeros(len(texts), bool)
     kept[largest] = large[largest]
     folded = int(((counts > 0) & ~kept).sum())
-    rest = texts[int(np.argmax((counts > 0) & ~kept))] if folded == 1 else f"{folded} others"
+    rest = texts[int(np.argmax((counts > 0) & ~kept))] if folded == 1 else f"other ({folded} values)"
     return np.where(kept, np.array(texts, object), rest)[values]
 
 
 def audit_task(scored: ScoredTask, groups: np.ndarray, resamples: int, seed: int) -> pd.DataFrame:
     """Returns `tf_gradcraft.metrics.group_report` with `positives` and an interval of each group's AUC.
+
+    Groups with fewer than 20 positive or 20 negative rows get no interval.
 
     Args:
         scored: The labelled rows of a binary task.
@@ -116,8 +119,11 @@ def audit_task(scored: ScoredTask, groups: np.ndarray, resamples: int, seed: int
         distinct, units = np.unique(scored.units[chosen], return_inverse=True)
         of_group = dataclasses.replace(scored.only(chosen), units=units)
         statistics = BinaryStatistics(of_group, len(distinct), grouped=False)
-        intervals.append(bootstrap({"group": statistics}, len(distinct), resamples, seed)["group"]["auc"])
         positives.append(int((of_group.labels > 0).sum()))
+        # Draws of a few events look alike, whatever the truth is: their interval would be far too narrow.
+        few = min(positives[-1], len(of_group.labels) - positives[-1]) < FEWEST_EVENTS
+        found = bootstrap({"group": statistics}, len(distinct), 0 if few else resamples, seed)
+        intervals.append(found["group"]["auc"])
     report["interval"], report["positives"] = intervals, positives
     report.attrs["auc"] = float(auc(scored.labels, scored.predictions, scored.weights))
     return report.sort_values("rows", ascending=False, kind="stable")

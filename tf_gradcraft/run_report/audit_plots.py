@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tf_gradcraft.reporting import chart, charts, details, draw, paragraph, table
+from tf_gradcraft.run_report.audit import FEWEST_EVENTS
 from tf_gradcraft.run_report.texts import interval_text, number, percent, shortened
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def audit_blocks(audits: dict[str, dict[str, pd.DataFrame]]) -> list[Markup]:
         paragraph(
             "Each group of rows by itself. Left: AUC within the group, with its 95 % interval; the line is the AUC of "
             "all rows. Right: the share in which the event happened (dot) and the mean prediction (cross); where they "
-            "lie apart, the model is off for this group. Small groups are put together."
+            "lie apart, the model is off for this group. Small groups are put together; an AUC of fewer than "
+            f"{FEWEST_EVENTS} positive or negative rows has no interval, since it may be anything."
         )
     ]
     columns = [

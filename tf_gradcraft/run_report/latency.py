@@ -97,7 +97,7 @@ def latency_blocks(timings: list[Timing], load_seconds: float, size: int) -> lis
     """Returns the timings as a table, and what they were measured on."""
     rows = [
         [
-            f"{of.signature}, {of.rows:,} {'candidates' if of.signature == 'rank' else 'rows'}",
+            _request(of),
             f"{of.percentile(50):.2f}",
             f"{of.percentile(95):.2f}",
             f"{min(of.milliseconds):.2f}",
@@ -114,6 +114,11 @@ def latency_blocks(timings: list[Timing], load_seconds: float, size: int) -> lis
         ),
         table("Time of a request in milliseconds", ["request", "p50", "p95", "fastest", "requests"], rows),
     ]
+
+
+def _request(timing: Timing) -> str:
+    what = "candidate" if timing.signature == "rank" else "row"
+    return f"{timing.signature}, {timing.rows:,} {what}{'s' if timing.rows > 1 else ''}"
 
 
 def machine() -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tf_gradcraft.data_pipelines import PreparedData
 from tf_gradcraft.metrics.calibration_error import BINS
-from tf_gradcraft.reporting import Page, alert, listing, paragraph
+from tf_gradcraft.reporting import Page, alerts, listing, paragraph
 from tf_gradcraft.run_report.alerts import curve_alerts, data_alerts, gap_alert, metric_alerts, recorded_alerts
 from tf_gradcraft.run_report.audit import audit, check_feature, default_features
 from tf_gradcraft.run_report.audit_plots import audit_blocks
@@ -96,15 +96,15 @@ def report_page(
         latency = _latency(model)
     progress("drawing charts")
     card = card_of(data.manifest["dataset"])
-    alerts = data_alerts(schema, card, data.manifest, options.split)
-    alerts += recorded_alerts(run, metrics) if options.split == "valid" else []
-    alerts += curve_alerts(run, schema.task_names) + metric_alerts(scored, metrics)
+    warnings = data_alerts(schema, card, data.manifest, options.split)
+    warnings += recorded_alerts(run, metrics) if options.split == "valid" else []
+    warnings += curve_alerts(run, schema.task_names) + metric_alerts(scored, metrics)
     for feature, by_task in audits.items():
         for task, lines in by_task.items():
-            alerts += gap_alert(task, feature, list(zip(map(str, lines.index), lines.interval, strict=True)))
+            warnings += gap_alert(task, feature, list(zip(map(str, lines.index), lines.interval, strict=True)))
 
     page = Page(f"Run {run.folder.resolve().name}", lead=_lead(run, scored))
-    page.add("Summary", *_summary(run, data, scored, metrics), *map(alert, alerts))
+    page.add("Summary", *_summary(run, data, scored, metrics), alerts(warnings))
     page.add("Data card", *data_card_blocks(data, schema, card))
     page.add("Learning curves", *curve_blocks(run, schema.tasks))
     page.add("Metrics", *metric_blocks(scored, metrics, options.resamples, options.bins))

@@ -9,7 +9,7 @@ import pytest
 from calling import call, succeed
 
 COMMANDS = ("demo", "datasets", "synthesize", "prepare", "prepare-table", "train", "evaluate", "export")
-COMMANDS += ("serve-check", "serve-config")
+COMMANDS += ("serve-check", "serve-config", "report", "log-mlflow")
 
 HELP = """
 import sys

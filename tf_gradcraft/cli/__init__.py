@@ -7,6 +7,7 @@ from tf_gradcraft.cli import (
     demo,
     evaluate,
     export,
+    log_mlflow,
     prepare,
     prepare_table,
     report,
@@ -29,6 +30,7 @@ for _command in (
     export,
     serve_check,
     serve_config,
+    log_mlflow,
 ):
     _command.register(app)
 

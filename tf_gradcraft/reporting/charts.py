@@ -104,8 +104,8 @@ def chart(figure: Figure, description: str, caption: str = "") -> Markup:
 
 
 def _name(description: str) -> str:
-    """Returns how a chart is called: its description up to the first colon."""
-    return f"Chart: {description.partition(':')[0]}"
+    """Returns how a chart is called: its description up to the first colon or the end of its first sentence."""
+    return f"Chart: {re.split(r':|[.] ', description)[0]}"
 
 
 def charts(*figures: Markup) -> Markup:

@@ -91,4 +91,5 @@ def wilson_interval(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.
     scale = 1 + Z**2 / rows
     middle = (rate + Z**2 / (2 * rows)) / scale
     half = Z / scale * np.sqrt(rate * (1 - rate) / rows + Z**2 / (4 * rows**2))
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+    # At rates of 0 and 1 the ends may miss the rate itself by rounding.
+    return np.clip(middle - half, 0, rate), np.clip(middle + half, rate, 1)

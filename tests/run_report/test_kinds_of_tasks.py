@@ -13,7 +13,7 @@ from tf_gradcraft.models import SharedBottom
 from tf_gradcraft.run_report import ReportOptions, RunFiles, report_page
 from tf_gradcraft.run_report.scored_rows import score_split
 
-ROWS = 600
+ROWS = 400
 TASKS = (
     Task(name="click", mask="seen"),
     Task(name="buy", sample_space="click"),

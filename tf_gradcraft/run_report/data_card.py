@@ -50,9 +50,10 @@ def data_card_blocks(data: PreparedData, schema: Schema, card: Card | None) -> l
         listing(entries),
         *_leaks(schema, card),
     ]
-    files = [[name, f"{of['bytes']:,}", of["sha256"][:16]] for name, of in manifest["inputs"].items()]
-    if files:
-        blocks.append(details("Raw files", table("Raw files", ["file", "bytes", "SHA-256 begins with"], files)))
+    if manifest["inputs"]:
+        # A file has its size and hash; a data frame what it was told apart by.
+        inputs = [(name, _text(of)) for name, of in manifest["inputs"].items()]
+        blocks.append(details("What was read", listing(inputs)))
     if card:
         source = [("where to get it", card.homepage), ("licence", card.licence), ("to cite", card.citation)]
         blocks.append(details("Source and licence", listing(source)))

@@ -13,7 +13,7 @@ from tf_gradcraft.models import SharedBottom
 from tf_gradcraft.run_report import ReportOptions, RunFiles, report_page
 from tf_gradcraft.run_report.scored_rows import score_split
 
-ROWS = 400
+ROWS = 600
 TASKS = (
     Task(name="click", mask="seen"),
     Task(name="buy", sample_space="click"),
@@ -28,7 +28,7 @@ TASKS = (
 def data(tmp_path_factory):
     random = np.random.default_rng(0)
     log = {
-        "user": random.integers(0, 30, ROWS),
+        "user": random.integers(0, 8, ROWS),
         "video": random.integers(0, 20, ROWS),
         "time": np.arange(ROWS),
         "seconds": random.random(ROWS).astype("float32"),

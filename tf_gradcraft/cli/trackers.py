@@ -46,7 +46,7 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
         >>> parameters({"model": "ple", "balancing_settings": {"tau": 0.5}, "tasks": ["click", "like"], "seed": None})
         {'model': 'ple', 'balancing_settings.tau': '0.5', 'tasks': 'click, like'}
     """
-    found = {}
+    found: dict[str, str] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
             found |= {f"{name}.{inner}": of for inner, of in parameters(value).items()}

@@ -25,7 +25,7 @@ _SMALLEST, _LARGEST = 0.7, 1.35
 
 # matplotlib has no notion of a page's text colour; this stands for it until the SVG is written.
 _TEXT = "#010203"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": _TEXT,
     "axes.facecolor": "none",
     "axes.grid": False,

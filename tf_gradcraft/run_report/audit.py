@@ -111,6 +111,8 @@ def audit_task(scored: ScoredTask, groups: np.ndarray, resamples: int, seed: int
         A line for each group, the largest first, with the further columns `positives` and `interval` (`Interval`);
         the AUC of all rows is in its `attrs`.
     """
+    import pandas as pd
+
     report = group_report(scored.labels, scored.predictions, groups.tolist(), scored.weights)
     intervals, positives = [], []
     for group in report.index:
@@ -124,7 +126,8 @@ def audit_task(scored: ScoredTask, groups: np.ndarray, resamples: int, seed: int
         few = min(positives[-1], len(of_group.labels) - positives[-1]) < FEWEST_EVENTS
         found = bootstrap({"group": statistics}, len(distinct), 0 if few else resamples, seed)
         intervals.append(found["group"]["auc"])
-    report["interval"], report["positives"] = intervals, positives
+    report["interval"] = pd.Series(intervals, index=report.index, dtype=object)
+    report["positives"] = positives
     report.attrs["auc"] = float(auc(scored.labels, scored.predictions, scored.weights))
     return report.sort_values("rows", ascending=False, kind="stable")
 

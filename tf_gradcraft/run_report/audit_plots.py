@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tf_gradcraft.reporting import chart, charts, details, draw, paragraph, table
 from tf_gradcraft.run_report.audit import FEWEST_EVENTS
-from tf_gradcraft.run_report.texts import interval_text, number, percent, shortened
+from tf_gradcraft.run_report.texts import interval_text, lines_of, number, percent, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def audit_blocks(audits: dict[str, dict[str, pd.DataFrame]]) -> list[Markup]:
                 interval_text(line.interval),
             ]
             for task, lines in by_task.items()
-            for line in lines.itertuples()
+            for line in lines_of(lines)
         ]
         blocks.append(details(f"By {feature}, as a table", table(f"Metrics by {feature}", columns, rows)))
     return blocks

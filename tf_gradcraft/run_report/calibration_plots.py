@@ -10,7 +10,7 @@ from markupsafe import Markup
 from tf_gradcraft.reporting import chart, charts, details, draw, paragraph, table
 from tf_gradcraft.run_report.reliability import reliability
 from tf_gradcraft.run_report.scored_rows import ScoredSplit, ScoredTask
-from tf_gradcraft.run_report.texts import number
+from tf_gradcraft.run_report.texts import lines_of, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def calibration_blocks(scored: ScoredSplit, bins: int) -> list[Markup]:
                     number(line.observed),
                     f"{number(line.low)} to {number(line.high)}",
                 ]
-                for at, line in enumerate(of_task.itertuples())
+                for at, line in enumerate(lines_of(of_task))
             ],
         )
         for name, of_task in lines.items()

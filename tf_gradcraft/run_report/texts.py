@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from tf_gradcraft.run_report.bootstrap import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TITLES = {
     "auc": "AUC",
@@ -68,6 +73,17 @@ def with_interval(interval: Interval | None) -> Markup:
     if math.isnan(interval.low):
         return Markup("{}").format(number(interval.value))
     return Markup("{}<br><small>{}</small>").format(number(interval.value), interval_text(interval))
+
+
+def lines_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Returns the lines of a table, with its columns as attributes and its index as `Index`.
+
+    Example:
+        >>> import pandas as pd
+        >>> [line.rows for line in lines_of(pd.DataFrame({"rows": [3, 4]}))]
+        [3, 4]
+    """
+    return iter(frame.itertuples())
 
 
 def shortened(text: str, length: int = 18) -> str:

@@ -89,7 +89,8 @@ def bootstrap(
 
     Example:
         >>> shares = np.array([0.0, 1.0, 1.0, 1.0])
-        >>> of_task = bootstrap({"click": lambda drawn: {"share": drawn @ shares / drawn.sum()}}, units=4)["click"]
+        >>> share = lambda drawn: {"share": float(drawn @ shares / drawn.sum())}
+        >>> of_task = bootstrap({"click": share}, units=4)["click"]
         >>> of_task["share"].value, of_task["share"].low < 0.75 < of_task["share"].high
         (0.75, True)
     """

@@ -12,7 +12,7 @@ import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
 PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
-PACKAGES = (*PACKAGES, "callbacks", "comparison", "keras_stack", "objectives", "reporting", "suggestions")
+PACKAGES = (*PACKAGES, "callbacks", "comparison", "keras_stack", "objectives", "reporting", "run_report", "suggestions")
 PACKAGES = (*PACKAGES, "tfrs", "training", "tuning")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "objectives": {"training"},
     "optimizers": {"gradients"},
     "reporting": set(),
+    "run_report": {"callbacks", "data_pipelines", "metrics", "reporting", "serving"},
     "serving": {"models", "training", "data_pipelines"},
     "suggestions": set(),
     "tfrs": {"training", "balancing", "gradients", "serving.contract", "serving.versions"},

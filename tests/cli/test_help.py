@@ -9,7 +9,7 @@ import pytest
 from calling import call, succeed
 
 COMMANDS = ("demo", "datasets", "synthesize", "prepare", "prepare-table", "train", "search", "evaluate", "export")
-COMMANDS += ("serve-check", "serve-config", "compare", "ablate")
+COMMANDS += ("serve-check", "serve-config", "compare", "ablate", "report", "log-mlflow")
 
 HELP = """
 import sys

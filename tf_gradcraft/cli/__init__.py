@@ -9,8 +9,10 @@ from tf_gradcraft.cli import (
     demo,
     evaluate,
     export,
+    log_mlflow,
     prepare,
     prepare_table,
+    report,
     search,
     serve_check,
     serve_config,
@@ -30,9 +32,11 @@ for _command in (
     evaluate,
     compare,
     ablate,
+    report,
     export,
     serve_check,
     serve_config,
+    log_mlflow,
 ):
     _command.register(app)
 

@@ -13,6 +13,7 @@ from tf_gradcraft.cli.options import model_settings, parse_names, parse_settings
 from tf_gradcraft.cli.runs import TrainConfig, check_place, new_run
 from tf_gradcraft.cli.tables import metrics_table
 from tf_gradcraft.cli.tensorflow import import_quietly
+from tf_gradcraft.cli.trackers import require_extra, tensorboard_callback
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -84,6 +85,9 @@ def train(
     tasks: Annotated[
         str | None, typer.Option(help="Train only these tasks, in this order, such as click,like. Default: all.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="A folder for TensorBoard: the values of each epoch, while training runs.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and the order of the rows.")] = DEFAULTS.seed,
     monitor: Annotated[
         bool, typer.Option("--monitor/--no-monitor", help="Record the tasks' gradients; training is the same.")
@@ -123,6 +127,8 @@ def train(
         monitor_gradients=monitor,
     )
     check_place(out, overwrite)
+    if tensorboard is not None:
+        require_extra("tensorboard", "--tensorboard", "tensorboard")
     with Steps() as step:
         step("loading TensorFlow")
         import_quietly(ctx)
@@ -131,7 +137,7 @@ def train(
         step(f"opening {prepared}")
         job = open_training(config)
     with new_run(out, overwrite) as folder:
-        trained = train_model(job)
+        trained = train_model(job, [tensorboard_callback(tensorboard)] if tensorboard else [])
         write_run(folder, job, trained)
     for text in trained.gradients["alerts"] if trained.gradients else ():
         errors.print(f"look at this: {text}", style="yellow", markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import inspect
 import math
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,13 @@ def open_training(config: TrainConfig) -> Job:
     return Job(config, data, schema, model_class, balancer)
 
 
-def train_model(job: Job) -> Trained:
-    """Trains with LazyAdam until the job's monitor on the valid part gets no better; returns the best epoch's model."""
+def train_model(job: Job, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Trained:
+    """Trains with LazyAdam until the job's monitor on the valid part gets no better; returns the best epoch's model.
+
+    Args:
+        job: What is trained.
+        callbacks: Further callbacks of `fit`.
+    """
     config = job.config
     keras.utils.set_random_seed(config.seed)
     train, valid, _ = job.data.load(config.batch_size, seed=config.seed, tasks=job.schema.task_names)
@@ -132,7 +138,7 @@ def train_model(job: Job) -> Trained:
         validation_data=valid,
         epochs=config.epochs,
         verbose=0,
-        callbacks=[*([monitor] if monitor else []), stopping, EpochLines(job.monitor, job.mode)],
+        callbacks=[*([monitor] if monitor else []), stopping, EpochLines(job.monitor, job.mode), *callbacks],
     )
     seconds = time.perf_counter() - start
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}

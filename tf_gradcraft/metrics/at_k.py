@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_gradcraft.metrics.ranked_lists import ranked_lists
+from tf_gradcraft.metrics.ranked_lists import RankedLists, ranked_lists
 
 
 def ndcg_at_k(labels: Any, predictions: Any, groups: Any, k: int = 10, sample_weight: Any = None) -> tf.Tensor:
@@ -41,13 +41,17 @@ def ndcg_at_k(labels: Any, predictions: Any, groups: Any, k: int = 10, sample_we
         >>> round(float(ndcg_at_k([0, 1, 1, 0], [0.9, 0.8, 0.7, 0.1], ["a", "a", "b", "b"], k=2)), 4)
         0.8155
     """
-    k = checked_k(k)
     lists = ranked_lists(labels, predictions, groups, sample_weight)
+    return lists.mean(ndcg_of_lists(lists, checked_k(k)))
+
+
+def ndcg_of_lists(lists: RankedLists, k: int) -> tf.Tensor:
+    """Returns the NDCG of the first k rows of each list [G], see `ndcg_at_k`; 0 of a list without any gain."""
     discount = math.log(2) / tf.math.log1p(lists.position) * tf.cast(lists.position <= k, tf.float64)
     best_first = tf.argsort(lists.labels, direction="DESCENDING", stable=True)
     best_first = tf.gather(best_first, tf.argsort(tf.gather(lists.group, best_first), stable=True))
     gain = lists.sum(discount * lists.tie_labels / lists.tie_size)
-    return lists.mean(tf.math.divide_no_nan(gain, lists.sum(discount * tf.gather(lists.labels, best_first))))
+    return tf.math.divide_no_nan(gain, lists.sum(discount * tf.gather(lists.labels, best_first)))
 
 
 def recall_at_k(labels: Any, predictions: Any, groups: Any, k: int = 10, sample_weight: Any = None) -> tf.Tensor:

@@ -40,9 +40,13 @@ class RankedLists(NamedTuple):
         """Returns the sums [G] of values [N] over the groups."""
         return tf.math.segment_sum(values, self.group)
 
+    def differ(self) -> tf.Tensor:
+        """Returns for each group whether its rows have different labels [G]."""
+        return tf.math.segment_max(self.labels, self.group) > tf.math.segment_min(self.labels, self.group)
+
     def mean(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the weighted mean of values [G]; groups whose rows all have the same label are left out."""
-        differ = tf.math.segment_max(self.labels, self.group) > tf.math.segment_min(self.labels, self.group)
+        differ = self.differ()
         values, weight = tf.boolean_mask(values, differ), tf.boolean_mask(self.weight, differ)
         # Without such a group this is 0 / 0: NaN.
         return tf.reduce_sum(values * weight) / tf.reduce_sum(weight)

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from tf_gradcraft.reporting.charts import COLOURS, chart, draw, heat_map
+from tf_gradcraft.reporting.charts import COLOURS, chart, charts, draw, heat_map
 from tf_gradcraft.reporting.page import Page
-from tf_gradcraft.reporting.pieces import alert, details, listing, paragraph, table
+from tf_gradcraft.reporting.pieces import alert, alerts, bullets, code, details, listing, paragraph, table
 
-__all__ = ["COLOURS", "Page", "alert", "chart", "details", "draw", "heat_map", "listing", "paragraph", "table"]
+__all__ = [
+    "COLOURS",
+    "Page",
+    "alert",
+    "alerts",
+    "bullets",
+    "chart",
+    "charts",
+    "code",
+    "details",
+    "draw",
+    "heat_map",
+    "listing",
+    "paragraph",
+    "table",
+]

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 COLOURS = ("#2f7fc1", "#d9772b", "#3a9d5d", "#b65fb5", "#8a8f26", "#c94f5d", "#2f8f95", "#8b6fd0", "#9a7049", "#7a8794")
 """Colours of series; each has a contrast of 3 or more on the page's light and dark ground."""
 
+NARROW = 5.0
+"""Width in inches up to which a figure fits a phone without scrolling."""
+# How much a figure may shrink before it scrolls, and grow.
+_SMALLEST, _LARGEST = 0.7, 1.35
+
 # matplotlib has no notion of a page's text colour; this stands for it until the SVG is written.
 _TEXT = "#010203"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": _TEXT,
     "axes.facecolor": "none",
     "axes.grid": False,
@@ -55,8 +60,8 @@ def draw(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 4.
         >>> with draw() as (figure, axes):
         ...     _ = axes[0, 0].plot([0, 1], [0.5, 0.7])
         ...     svg = chart(figure, "AUC by epoch")
-        >>> svg.startswith('<figure><svg role="img"')
-        True
+        >>> svg.count('<svg role="img" aria-label="AUC by epoch"')
+        1
     """
     import matplotlib as mpl
     from cycler import cycler
@@ -69,6 +74,9 @@ def draw(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 4.
 
 def chart(figure: Figure, description: str, caption: str = "") -> Markup:
     """Returns a figure as SVG for a page; call it within `draw`.
+
+    A figure shrinks with the page until its letters would become too small; from there on it scrolls sideways. Figures
+    up to `NARROW` inches fit a phone.
 
     Args:
         figure: A matplotlib figure.
@@ -85,9 +93,32 @@ def chart(figure: Figure, description: str, caption: str = "") -> Markup:
     # Every figure has the names "axes_1", "text_3", ...; within a page they must differ.
     salt = hashlib.sha256((description + svg).encode()).hexdigest()[:8]
     svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>c{salt}-", svg).replace(_TEXT, "currentColor")
-    label = Markup('<svg role="img" aria-label="{}"').format(description)
+    width = figure.get_figwidth()
+    limits = f"min-width:{_SMALLEST * width:.1f}in;max-width:{_LARGEST * width:.1f}in"
+    label = Markup('<svg role="img" aria-label="{}" style="{}"').format(description, limits)
     below = Markup("<figcaption>{}</figcaption>").format(caption) if caption else Markup("")
-    return Markup("<figure>{}{}</figure>\n").format(Markup(svg.replace("<svg", label, 1)), below)
+    # What scrolls must be reachable by keyboard; what fits everywhere should not be in the way.
+    scrolls = Markup(' role="group" aria-label="{}" tabindex="0"').format(_name(description)) if width > NARROW else ""
+    drawn = Markup('<div class="plot"{}>{}</div>').format(scrolls, Markup(svg.replace("<svg", label, 1)))
+    return Markup("<figure>{}{}</figure>\n").format(drawn, below)
+
+
+def _name(description: str) -> str:
+    """Returns how a chart is called: its description up to the first colon or the end of its first sentence."""
+    return f"Chart: {re.split(r':|[.] ', description)[0]}"
+
+
+def charts(*figures: Markup) -> Markup:
+    r"""Returns several charts side by side, as many as there is room for; below each other on a phone.
+
+    Args:
+        *figures: What `chart` returned, of figures of equal width: 4 to 5 inches for two or three in a row.
+
+    Example:
+        >>> charts(Markup("<figure></figure>"))
+        Markup('<div class="charts"><figure></figure></div>\n')
+    """
+    return Markup('<div class="charts">{}</div>\n').format(Markup("").join(figures))
 
 
 def heat_map(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], limit: float = 1.0) -> None:

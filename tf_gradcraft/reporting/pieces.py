@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 _ENVIRONMENT = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 _TABLE = _ENVIRONMENT.from_string(
-    """<div class="scroll" role="region" aria-label="{{ caption }}" tabindex="0">
+    """<div class="scroll" role="group" aria-label="{{ caption }}" tabindex="0">
 <table><caption>{{ caption }}</caption>
 <thead><tr>{% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead>
 <tbody>
@@ -46,6 +46,21 @@ def alert(text: str) -> Markup:
     return Markup('<p class="alert"><strong>Look at this:</strong> {}</p>\n').format(text)
 
 
+def alerts(texts: Iterable[str]) -> Markup:
+    r"""Returns several things to look at as one list that stands out; nothing if there is none.
+
+    Example:
+        >>> alerts(["check the labels of like"]).count("<li>")
+        1
+        >>> alerts([])
+        Markup('')
+    """
+    texts = list(texts)
+    if not texts:
+        return Markup("")
+    return Markup('<div class="alert"><p><strong>Look at this:</strong></p>\n{}</div>\n').format(bullets(texts))
+
+
 def listing(entries: Iterable[tuple[str, Any]]) -> Markup:
     r"""Returns names with their values, such as the settings of a run.
 
@@ -54,6 +69,32 @@ def listing(entries: Iterable[tuple[str, Any]]) -> Markup:
         Markup('<dl><div><dt>rows</dt><dd>10</dd></div></dl>')
     """
     return Markup(_LISTING.render(entries=list(entries)))
+
+
+def bullets(texts: Iterable[str]) -> Markup:
+    r"""Returns texts as the points of a list.
+
+    Example:
+        >>> bullets(["a < b"])
+        Markup('<ul>\n<li>a &lt; b</li>\n</ul>\n')
+    """
+    points = Markup("").join(Markup("<li>{}</li>\n").format(text) for text in texts)
+    return Markup("<ul>\n{}</ul>\n").format(points)
+
+
+def code(text: str, name: str = "code") -> Markup:
+    r"""Returns a command, or text of a file, as it is.
+
+    Args:
+        text: The text.
+        name: What it is, for those who can't see it.
+
+    Example:
+        >>> code("a < b", name="command")
+        Markup('<pre class="scroll" role="group" aria-label="command" tabindex="0"><code>a &lt; b</code></pre>\n')
+    """
+    block = '<pre class="scroll" role="group" aria-label="{}" tabindex="0"><code>{}</code></pre>\n'
+    return Markup(block).format(name, text)
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], strong: Iterable[int] = ()) -> Markup:

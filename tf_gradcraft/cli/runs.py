@@ -2,7 +2,7 @@
 
 - `config.json`: everything needed to run again, versions included
 - `history.json`: the values after each epoch, `{name: [one an epoch]}`
-- `gradients.json`: what the tasks' gradients were like (`GradientMonitor.story`), unless `--no-monitor` was given
+- `gradients.json`: what the tasks' gradients were like (`GradientMonitor.story`), if `--monitor` was given
 - `metrics.json`: the validation metrics of the kept epoch
 - `metrics_test.json`: what `evaluate` found on the test part (`metrics_valid.json` on the valid part)
 - `model.keras`: the model of the kept epoch
@@ -68,7 +68,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
-    monitor_gradients: bool = True
+    monitor_gradients: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("patience", 0), ("batch_size", 1), ("balance_every", 1), ("seed", 0)):

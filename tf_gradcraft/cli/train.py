@@ -90,7 +90,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and the order of the rows.")] = DEFAULTS.seed,
     monitor: Annotated[
-        bool, typer.Option("--monitor/--no-monitor", help="Record the tasks' gradients; training is the same.")
+        bool, typer.Option("--monitor", help="Record the tasks' gradients in gradients.json; training is the same.")
     ] = DEFAULTS.monitor_gradients,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
 ) -> None:

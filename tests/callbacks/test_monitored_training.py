@@ -115,6 +115,7 @@ TRAININGS = [
 
 
 @pytest.mark.parametrize(("balancing", "way", "settings"), TRAININGS, ids=[f"{b}-{w}" for b, w, _ in TRAININGS])
+@pytest.mark.quick("gradcraft-graph", "None-several steps", "metabalance-eager", "None-eager", "famo-eager")
 def test_training_is_the_same_bit_for_bit(balancing, way, settings):
     trained, monitor = [], GradientMonitor(every=3)
     for callbacks in ([], [monitor]):

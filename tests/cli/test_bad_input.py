@@ -71,7 +71,7 @@ def test_a_training_that_fails_leaves_the_old_run(run, prepared, tmp_path, monke
     copied = shutil.copytree(run, tmp_path / "run")
     before = snapshot(tmp_path)
 
-    def broken(job):
+    def broken(job, callbacks=()):
         raise error
 
     monkeypatch.setattr(training, "train_model", broken)

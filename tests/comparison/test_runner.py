@@ -163,12 +163,15 @@ def test_memory_and_seconds_are_those_of_the_child(tmp_path):
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from rich.console import Console
 from tf_gradcraft.comparison.plan import read_plan
 from tf_gradcraft.comparison.progress import RunProgress
 from tf_gradcraft.comparison.runner import run_plan
+# Tests that run in the background are handed down that Ctrl-C is to be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 out = Path(sys.argv[1])
 run_plan(read_plan(out), out, RunProgress(Console()), jobs=2, command=sys.argv[2:])
 """

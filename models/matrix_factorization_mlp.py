@@ -146,7 +146,7 @@ class MatrixFactorizationMLP(SchemaModel):
         def of_block(block: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             """Logits [B, S] of all users and a block of items."""
             return tf.map_fn(
-                lambda of_one: of_pairs(*of_one, *block),
+                lambda of_one: of_pairs(of_one[0], of_one[1], block[0], block[1]),
                 (user, of_user),
                 fn_output_signature=tf.float32,
                 parallel_iterations=2,

@@ -1,12 +1,13 @@
 """Trains methods over seeds in MetaBalance's setting: positives by behaviour, all items ranked for the target.
 
-`python benchmarks/multi_behaviour.py prepared/tmall runs/tmall --method single --method sum \
+`python benchmarks/multi_behaviour.py prepared/tmall runs/tmall --method popularity --method single --method sum \
     --method metabalance,strategy=C,relax_factor=0.7 --seeds 1 2 3`
 
-A method is `single` (the target alone) or the name of a balancing method with its arguments. Each run leaves a folder;
-one that is done is not repeated, one that was stopped goes on after its last epoch with the same numbers. The epoch is
-chosen by NDCG@10 on some of the valid users; the test part is ranked once, at the end. With `--seconds` the script
-stops after about that time with exit code 3: call it again. `--table` prints what is there and trains nothing.
+A method is `popularity` (number of training pairs of the target), `single` (the target alone) or the name of a
+balancing method with its arguments; `learning_rate=` among them is the optimizer's. Each run leaves a folder; one that
+is done is not repeated, one that was stopped goes on after its last epoch with the same numbers. The epoch is chosen by
+NDCG@10 on some of the valid users; the test part is ranked once, at the end. With `--seconds` the script stops after
+about that time with exit code 3: call it again. `--table` prints what is there and trains nothing.
 """
 
 import argparse
@@ -18,9 +19,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-PARTS = {"target": "test", "any": "test, seen items left out"}
-CHUNK = 4000
-SETTINGS = ("epochs", "batch_size", "negatives", "embedding_dim", "dropout", "l2", "learning_rate", "valid_users")
+PARTS = {"any": "test, seen items left out", "target": "test, purchases left out"}
+CHUNK = 2000
+SETTINGS = ("epochs", "patience", "batch_size", "negatives", "embedding_dim", "tower_units", "dropout", "l2")
+SETTINGS += ("learning_rate", "valid_users", "mask")
 VALUES = ("ndcg_at_10", "recall_at_10", "precision_at_10", "ndcg_at_20", "recall_at_20", "precision_at_20")
 
 
@@ -28,19 +30,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--method", action="append", required=True, help="single, or name[,argument=value...]")
+    parser.add_argument("--method", action="append", required=True, help="see above: name[,argument=value...]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--validate-every", type=int, default=2, help="epochs from one validation to the next")
-    parser.add_argument("--batch-size", type=int, default=256, help="observed pairs of each behaviour")
+    parser.add_argument("--epochs", type=int, default=30, help="passes over the target's pairs, at most")
+    parser.add_argument("--validate-every", type=int, default=5, help="epochs from one validation to the next")
+    parser.add_argument("--patience", type=int, default=2, help="validations without a better one that end a run")
+    parser.add_argument("--batch-size", type=int, default=1024, help="observed pairs of each behaviour")
     parser.add_argument("--negatives", type=int, default=2)
     parser.add_argument("--embedding-dim", type=int, default=32)
+    parser.add_argument("--tower-units", type=int, nargs="+", default=[32, 16])
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--l2", type=float, default=0.0)
-    parser.add_argument("--learning-rate", type=float, default=1e-2)
-    parser.add_argument("--valid-users", type=int, default=1000, help="users ranked in a validation")
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--valid-users", type=int, default=3000, help="users ranked in a validation")
+    parser.add_argument("--mask", choices=list(PARTS), default="any", help="what a validation leaves out of the lists")
     parser.add_argument("--no-test", action="store_true", help="valid part only, while settings are chosen")
-    parser.add_argument("--seen", action="store_true", help="rank the test users without items they have seen, too")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after about so many seconds")
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
@@ -54,7 +58,16 @@ class Run:
         self.folder = folder_of(method, seed, options.out)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state = read(self.folder)
-        self.tasks = [data.target] if method == "single" else list(data.schema.task_names)
+        self.score = None
+        self.name, self.settings = name_and_settings(method)
+        self.tasks = [data.target] if self.name == "single" else list(data.schema.task_names)
+
+    @property
+    def trained(self) -> bool:
+        """Whether nothing is left to train: all epochs are done, or the last validations were no better."""
+        since = (self.state["epochs"] - self.state["best"]) // self.options.validate_every
+        stopped = bool(self.state["valid"]) and since >= self.options.patience
+        return self.name == "popularity" or stopped or self.state["epochs"] >= self.options.epochs
 
     def model(self):
         """Returns the model as it was after the last epoch, or a new one."""
@@ -69,10 +82,15 @@ class Run:
         keras.utils.set_random_seed(self.seed)
         schema = self.data.schema.select(tasks=self.tasks)
         model = MatrixFactorizationMLP(
-            schema, embedding_dim=options.embedding_dim, dropout=options.dropout, l2=options.l2
+            schema,
+            embedding_dim=options.embedding_dim,
+            tower_units=options.tower_units,
+            dropout=options.dropout,
+            l2=options.l2,
         )
-        optimizer = gc.optimizers.LazyAdam(options.learning_rate)
-        balancing = None if self.method == "single" else balancer(self.method)
+        settings = dict(self.settings)
+        optimizer = gc.optimizers.LazyAdam(settings.pop("learning_rate", options.learning_rate))
+        balancing = None if self.name == "single" else gc.balancing.get(self.name, **settings)
         model.compile(optimizer=optimizer, balancing=balancing, metrics={})
         return model
 
@@ -80,7 +98,8 @@ class Run:
         """Trains from one validation to the next, until all epochs are done or the time is over."""
         options = self.options
         model = None
-        while self.state["epochs"] < options.epochs and time.perf_counter() < until:
+        part = some_users(self.data.ranking("valid", mask=options.mask), options.valid_users)
+        while not self.trained and time.perf_counter() < until:
             model = model or self.model()
             begin = time.process_time()
             done = self.state["epochs"]
@@ -90,7 +109,7 @@ class Run:
                     options.batch_size, negatives=options.negatives, seed=1000 * self.seed + epoch, tasks=self.tasks
                 )
                 loss = model.fit(pairs, verbose=0).history["loss"][0]
-            values = self.rank(model, some_users(self.data.ranking("valid"), options.valid_users))
+            values = self.rank(model, {options.mask: part})[options.mask]
             best = values["ndcg_at_10"] > max(self.state["valid"], default=-1.0)
             before = self.folder / f"after{done}.keras"
             self.state["epochs"] = epoch + 1
@@ -112,25 +131,50 @@ class Run:
         """Ranks the test users, some thousand at a time, with the best epoch's model."""
         import tf_gradcraft as gc
 
-        model = None
-        for mask, name in list(PARTS.items())[: 1 + self.options.seen]:
-            part = self.data.ranking("test", mask=mask)
-            done = self.state.setdefault(name, [])
-            for start in range(len(done) * CHUNK, len(part["users"]), CHUNK):
-                if time.perf_counter() >= until:
-                    return
+        model, self.score = None, None
+        parts = {mask: self.data.ranking("test", mask=mask) for mask in PARTS}
+        number = len(parts["any"]["users"])
+        done = [self.state.setdefault(name, []) for name in PARTS.values()]
+        for start in range(len(done[0]) * CHUNK, number, CHUNK):
+            if time.perf_counter() >= until:
+                return
+            if self.name != "popularity":
                 model = model or gc.load_model(self.folder / "best.keras")
-                chosen = np.arange(start, min(start + CHUNK, len(part["users"])))
-                done.append({"users": len(chosen), **self.rank(model, of_users(part, chosen))})
-                self.write()
-                say(f"{self.method} seed {self.seed} {name}: {chosen[-1] + 1}/{len(part['users'])} users")
+            chosen = np.arange(start, min(start + CHUNK, number))
+            begin = time.process_time()
+            values = self.rank(model, {mask: of_users(part, chosen) for mask, part in parts.items()})
+            for chunks, mask in zip(done, PARTS, strict=True):
+                chunks.append({"users": len(chosen), **values[mask]})
+            self.state["cpu seconds of the test"] = (
+                self.state.get("cpu seconds of the test", 0.0) + time.process_time() - begin
+            )
+            self.write()
+            say(f"{self.method} seed {self.seed} test: {chosen[-1] + 1}/{number} users")
         self.state["done"] = True
         self.write()
 
-    def rank(self, model, part: dict) -> dict:
+    def rank(self, model, parts: dict) -> dict:
+        """Returns the values of each part of the same users, who are scored once."""
+        import tensorflow as tf
+
         from tf_gradcraft.metrics import AllItemsRanking
 
-        return AllItemsRanking(**part).evaluate(lambda users: model.score_all_items(users, self.data.target))
+        users = tf.constant(next(iter(parts.values()))["users"])
+        if model is None:
+            columns = self.data.columns("train")
+            counts = np.bincount(columns[self.data.item], columns[self.data.target], self.data.num_items)
+            scores = tf.repeat(tf.constant(counts[np.newaxis], tf.float32), tf.size(users), axis=0)
+        else:
+            if self.score is None:  # a run has one model, whose trace serves all validations
+                self.score = tf.function(
+                    lambda some: model.score_all_items(some, self.data.target), reduce_retracing=True
+                )
+            scores = tf.concat([self.score(users[at : at + 256]) for at in range(0, len(users), 256)], axis=0)
+        rows = np.arange(len(users))
+        return {
+            mask: AllItemsRanking(**{**part, "users": rows}).evaluate(lambda some: tf.gather(scores, some))
+            for mask, part in parts.items()
+        }
 
     def write(self) -> None:
         settings = {name: str(value) for name, value in vars(self.options).items() if name in SETTINGS}
@@ -147,13 +191,10 @@ def read(folder: Path) -> dict:
     return {"epochs": 0, "best": 0, "valid": [], "cpu seconds": 0.0, "done": False}
 
 
-def balancer(method: str):
-    """Returns the balancing method that `name,argument=value` names."""
-    from tf_gradcraft import balancing
-
+def name_and_settings(method: str) -> tuple[str, dict]:
+    """Returns what `name,argument=value` says."""
     name, *settings = method.split(",")
-    pairs = (setting.split("=") for setting in settings)
-    return balancing.get(name, **{key: number_or_text(value) for key, value in pairs})
+    return name, {key: number_or_text(value) for key, value in (setting.split("=") for setting in settings)}
 
 
 def number_or_text(text: str) -> float | str:
@@ -191,27 +232,44 @@ def print_tables(options: argparse.Namespace) -> None:
     """Prints every run, means over seeds, and gains over the plain sum."""
     runs = [(method, seed) for method in options.method for seed in options.seeds]
     states = {run: read(folder_of(*run, options.out)) for run in runs}
+    print("\n## Valid part, NDCG@10, %\n")
+    rows = [
+        {
+            "method": method,
+            "seed": seed,
+            "epoch": state["best"],
+            "best": round(100 * max(state["valid"]), 3),
+            "each": " ".join(f"{100 * value:.2f}" for value in state["valid"]),
+            "CPU s": round(state["cpu seconds"]),
+        }
+        for (method, seed), state in states.items()
+        if state["valid"]
+    ]
+    print(markdown(pd.DataFrame(rows)))
     for name in PARTS.values():
         rows = []
         for (method, seed), state in states.items():
             if state["done"] and name in state:
                 users = [chunk["users"] for chunk in state[name]]
-                values = {of: np.average([chunk[of] for chunk in state[name]], weights=users) for of in VALUES}
-                row = {"method": method, "seed": seed, "epoch": state["best"], "valid ndcg_at_10": max(state["valid"])}
-                rows.append({**row, **values})
+                values = {of: 100 * np.average([chunk[of] for chunk in state[name]], weights=users) for of in VALUES}
+                rows.append({"method": method, "seed": seed, "epoch": state["best"], **values})
         if not rows:
             continue
         table = pd.DataFrame(rows)
-        table[["valid ndcg_at_10", *VALUES]] *= 100
         print(f"\n## Every run, {name}, %\n")
         print(markdown(table.round(3)))
         print(f"\n## Mean over seeds (standard deviation), {name}, %\n")
         grouped = table.groupby("method", sort=False)[list(VALUES)]
         mean, spread = grouped.mean(), grouped.std(ddof=1)
         print(markdown((mean.map("{:.3f}".format) + " (" + spread.map("{:.3f}".format) + ")").reset_index()))
-        if "sum" in mean.index:
-            print("\nGain over the plain sum, %:\n")
-            print(markdown(((mean / mean.loc["sum"] - 1) * 100).round(1).reset_index()))
+        base = table[table["method"].str.split(",").str[0] == "sum"].set_index("seed")[list(VALUES)]
+        if len(base):
+            print("\nGain over the plain sum of the same seed, %, mean (standard deviation):\n")
+            same = table[table["seed"].isin(base.index)]
+            gains = 100 * (same[list(VALUES)] / base.loc[same["seed"]].to_numpy() - 1)
+            grouped = gains.groupby(same["method"], sort=False)
+            mean, spread = grouped.mean(), grouped.std(ddof=1)
+            print(markdown((mean.map("{:+.1f}".format) + " (" + spread.map("{:.1f}".format) + ")").reset_index()))
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -233,7 +291,7 @@ def main() -> None:
             say(f"run {number + 1} of {len(todo)}: {method}, seed {seed}")
             run = Run(method, seed, options, data)
             run.train(until)
-            if run.state["epochs"] >= options.epochs and not options.no_test:
+            if run.trained and not options.no_test:
                 run.test(until)
             if time.perf_counter() >= until:
                 sys.exit(3)

@@ -69,6 +69,22 @@ def test_model_and_scores_of_all_items_equal_numpy(model, task):
     np.testing.assert_allclose(model.score_all_items(tf.constant(users), task), expected[users], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("items_at_once", [1, 4])
+def test_scores_do_not_depend_on_the_blocks(model, items_at_once):
+    users = tf.constant([4, 0, 4])
+    expected = logits_by_hand(model, "buy")[users.numpy()]
+    compiled = tf.function(lambda users: model.score_all_items(users, "buy", items_at_once=items_at_once))
+    np.testing.assert_allclose(compiled(users), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_scores_with_one_layer_each_and_of_no_user():
+    model = MatrixFactorizationMLP(schema(), embedding_dim=3, mlp_units=[2], tower_units=[3])
+    scores = model.score_all_items(tf.constant([5, 1]), "view", items_at_once=4)
+    pairs = {"user_id": tf.repeat([5, 1], ITEMS), "item_id": tf.tile(tf.range(ITEMS), [2])}
+    np.testing.assert_allclose(tf.sigmoid(scores), tf.reshape(model(pairs)["view"], [2, ITEMS]), rtol=1e-6)
+    assert model.score_all_items(tf.constant([], tf.int32), "view").shape == (0, ITEMS)
+
+
 def test_each_table_is_a_variable_with_a_sparse_gradient_and_towers_are_private(model):
     features = {"user_id": tf.constant([1, 2, 1]), "item_id": tf.constant([3, 3, 4])}
     with tf.GradientTape(persistent=True) as tape:
@@ -92,6 +108,8 @@ def test_errors_name_what_is_wrong(model):
         MatrixFactorizationMLP(schema().select(features=["user_id"]))
     with pytest.raises(ValueError, match=r"task='by' is not known; did you mean 'buy'\?"):
         model.score_all_items(tf.constant([1]), "by")
+    with pytest.raises(ValueError, match="items_at_once must be at least 1, got 0"):
+        model.score_all_items(tf.constant([1]), "buy", items_at_once=0)
 
 
 def test_pairs_to_ranking_and_back_from_a_file(tmp_path):

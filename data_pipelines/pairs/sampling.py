@@ -36,7 +36,8 @@ def pair_batches(
         batch_size: Observed pairs of each behaviour in a batch B; the last batch of an epoch may be smaller.
         negatives: Unobserved pairs n for each observed one.
         item_weights: Items are drawn in proportion to these [num_items]; uniformly by default.
-        seed: Seed of order and draws: the same seed, the same epochs.
+        seed: Seed of order and draws: the same seed, the same epochs. TensorFlow combines it with its global seed, if
+            one is set (`keras.utils.set_random_seed`).
         names: Names of the two features.
 
     Returns:
@@ -49,7 +50,8 @@ def pair_batches(
 
     Example:
         >>> pairs = {"buy": (np.array([1, 2]), np.array([3, 1])), "view": (np.array([1, 1, 2]), np.array([1, 3, 2]))}
-        >>> features, labels, weights = next(iter(pair_batches(pairs, num_items=5, batch_size=2, negatives=1)))
+        >>> batches = pair_batches(pairs, num_items=999, batch_size=2, negatives=1)
+        >>> features, labels, weights = next(iter(batches))
         >>> features["item_id"].shape, labels["buy"].numpy().tolist(), weights["view"].numpy().tolist()
         (TensorShape([8]), [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
     """

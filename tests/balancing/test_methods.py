@@ -55,13 +55,14 @@ def test_weights_over_three_steps_equal_the_oracle_for_one_to_sixteen_tasks(meth
 
 
 # A size takes long to trace and longer to compile. Every method is traced for these, and for one of the sizes between,
-# so that the graph gets all of them; the size of five is that of the test below.
+# so that the graph gets all of them; the size of five is that of the test below. The largest is compiled on request.
 SIZES, COMPILED_SIZES = (1, 2, 16), (2, 16)
 SIZES_BETWEEN = [size for size in range(3, 16) if size != 5]
 
 
 @first_of_each
-def test_compiled_weights_equal_the_oracle_for_one_to_sixteen_tasks(method):
+def test_compiled_weights_equal_the_oracle_for_one_to_sixteen_tasks(method, request):
+    by_xla = COMPILED_SIZES if request.config.getoption("--exhaustive") else COMPILED_SIZES[:1]
     between = SIZES_BETWEEN[sorted(balancing.names()).index(method.name) % len(SIZES_BETWEEN)]
     for size in (*SIZES, between):
         step, order = (gradients_of(size), losses_of(size)), random_order(size)
@@ -70,7 +71,7 @@ def test_compiled_weights_equal_the_oracle_for_one_to_sixteen_tasks(method):
         graph = tf.function(functools.partial(method.weights, balancer))
         # XLA compiles what was traced.
         ways = [graph, tf.function(graph.get_concrete_function(*arguments), jit_compile=True)]
-        for compiled in ways if size in COMPILED_SIZES else ways[:1]:
+        for compiled in ways if size in by_xla else ways[:1]:
             assert_equal_to_oracle(method, compiled(*arguments)[0].numpy(), [step], order)
 
 

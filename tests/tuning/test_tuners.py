@@ -32,6 +32,7 @@ def ran(folder):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hyperband"])
+@pytest.mark.quick("bayesian")
 def test_a_small_space_is_searched_from_the_defaults_without_repeating(kind, tmp_path):
     tuner, space = searched(tmp_path / "search", kind)
     assert space.ran[0] == (1, 10)
@@ -41,6 +42,7 @@ def test_a_small_space_is_searched_from_the_defaults_without_repeating(kind, tmp
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stop_at", [0, 1, 4])
+@pytest.mark.quick("1-random", "4-hyperband", "0-grid")
 def test_an_interrupted_search_goes_on_and_repeats_nothing(kind, stop_at, tmp_path):
     first = Free(interrupt_at=stop_at)
     with pytest.raises(KeyboardInterrupt):

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from kuairand import markdown
 from rich.progress import track
+from tables import markdown
 
 CHAIN = ("click", "long_view", "complete_view")
 """Each of these follows from the one before: 0.3% of long views have no click, no complete view is no long view."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tables import markdown
 
 PARTS = {"any": "test, seen items left out", "target": "test, purchases left out"}
 CHUNK = 2000
@@ -270,12 +271,6 @@ def print_tables(options: argparse.Namespace) -> None:
             grouped = gains.groupby(same["method"], sort=False)
             mean, spread = grouped.mean(), grouped.std(ddof=1)
             print(markdown((mean.map("{:+.1f}".format) + " (" + spread.map("{:.1f}".format) + ")").reset_index()))
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """Returns a data frame as a Markdown table."""
-    lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main() -> None:

@@ -20,6 +20,14 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small_heap():
+    """Does the same with what a file of tests leaves behind: graphs, which TensorFlow keeps to the end."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_keras():
     """Seeds Keras, and puts back the dtype policy; tests that never import Keras do not pay for it."""
@@ -33,6 +41,20 @@ def clean_keras():
 def loaded_keras():
     """Returns Keras 3, and Keras 2 in the tests of its stack, as far as they were imported."""
     return [sys.modules[name] for name in ("keras", "tf_keras") if name in sys.modules]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Runs what TensorFlow would compile as plain Python in tests marked `eager`; before fixtures of a file are made.
+
+    Tracing a training step takes a second or more, a few steps of a toy model do not. Tests of what tracing may change,
+    and some of everything else, are marked `traced`; with `--exhaustive` all are traced, as users' steps are.
+    """
+    if "tensorflow" in sys.modules:
+        eager = item.get_closest_marker("eager") and not item.get_closest_marker("traced")
+        sys.modules["tensorflow"].config.run_functions_eagerly(
+            bool(eager and not item.config.getoption("--exhaustive"))
+        )
 
 
 def pytest_addoption(parser):

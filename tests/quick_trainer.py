@@ -22,7 +22,7 @@ def train(arguments):
     out = Path(arguments.out)
     wanted = os.environ.get("QUICK_HANG")
     if wanted and wanted in str(out):
-        from tf_gradcraft.cli.child import end_with_parent
+        from tf_gradcraft.tuning.processes import end_with_parent
 
         end_with_parent()
         beside = out.parent / f".{out.name}.12345678.partial"

@@ -22,6 +22,8 @@ from weighing import plain_gradients
 
 from tf_gradcraft.models import PLE, DSelectK, MMoE
 
+pytestmark = pytest.mark.eager
+
 EAGER = {"run_eagerly": True}
 
 
@@ -114,6 +116,7 @@ TRAININGS = [
 ]
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(("balancing", "way", "settings"), TRAININGS, ids=[f"{b}-{w}" for b, w, _ in TRAININGS])
 @pytest.mark.quick("gradcraft-graph", "None-several steps", "metabalance-eager", "None-eager", "famo-eager")
 def test_training_is_the_same_bit_for_bit(balancing, way, settings):

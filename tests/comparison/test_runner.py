@@ -211,7 +211,7 @@ def test_what_is_stopped_in_the_middle_leaves_no_process_and_goes_on(
         wait_until(lambda: hanging.is_file() and hanging.read_text())
         child = int(hanging.read_text())
         assert alive(child)
-        with pytest.raises(ValueError, match="another process runs the comparison"):
+        with pytest.raises(FileExistsError, match="is being compared in by another command"):
             run_quickly(plan)
     finally:
         parent.send_signal(number)

@@ -10,6 +10,8 @@ from test_schema_models import MODELS, SMALL
 from tf_gradcraft.models import AITM, ESCM2, ESMM
 from tf_gradcraft.models.chain import entire_space
 
+pytestmark = pytest.mark.eager
+
 CHAIN = ("task1", "task0")
 nan = np.nan
 

@@ -9,6 +9,8 @@ import tensorflow as tf
 from tf_gradcraft.gradients import task_gradients
 from tf_gradcraft.models import AITM, CGC, ESCM2, ESMM, PLE, STEM, DSelectK, HoME, MMoE, OMoE, SharedBottom
 
+pytestmark = pytest.mark.eager
+
 SMALL = {"tower_units": [3], "embedding_dim": 2, "dropout": 0.0}
 TOWER = r"task{t}_tower/|task{t}_logit/"
 

@@ -87,7 +87,8 @@ def trained():
     model = SharedBottom(schema(), bottom_units=[16], **SMALL)
     model.compile(gc.optimizers.LazyAdam(0.01), balancing="gradcraft")
     before = model.evaluate(FEATURES, LABELS, batch_size=ROWS, verbose=0, return_dict=True)
-    history = model.fit(FEATURES, LABELS, validation_data=(FEATURES, LABELS), batch_size=200, epochs=30, verbose=0)
+    valid = {"validation_data": (FEATURES, LABELS), "validation_freq": 10}
+    history = model.fit(FEATURES, LABELS, **valid, batch_size=200, epochs=30, verbose=0)
     return model, before, history.history
 
 

@@ -16,6 +16,8 @@ from tf_gradcraft.models import PLE
 from tf_gradcraft.objectives import Adversary, DemographicParity, EqualOpportunity, ExposureDisparity, GradientReversal
 from tf_gradcraft.training import Objective
 
+pytestmark = pytest.mark.eager
+
 ROWS = 30
 random = np.random.default_rng(3)
 GROUP = random.integers(0, 4, ROWS)
@@ -106,6 +108,7 @@ def test_an_adversary_learns_to_tell_groups_apart_and_teaches_the_model_the_oppo
     np.testing.assert_allclose(tape.gradient(value, logits), -0.5 * by_score @ kernel.T, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.traced
 def test_gradient_reversal_in_a_compiled_graph():
     layer = GradientReversal.from_config(GradientReversal(scale=3.0).get_config())
     x = tf.Variable([2.0, -1.0])
@@ -161,6 +164,7 @@ def losses_of(model, features, labels):
     return model.compute_task_losses(x, y, model(x), None)
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("over", ["parameters", "representation"])
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.quick("True-parameters", "False-representation")

@@ -10,6 +10,8 @@ import toy
 
 from tf_gradcraft.training import TaskCrossentropy
 
+pytestmark = pytest.mark.eager
+
 # TensorFlow puts a backslash before the quotes of what a graph asserts.
 NOT_FINITE = r"task {} has a loss or gradient that is not finite. Look for NaN"
 
@@ -53,6 +55,7 @@ def test_a_nan_feature_is_an_error_that_names_a_task_and_leaves_the_weights(meth
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_a_gradient_that_is_not_finite_is_found_where_the_loss_is_finite(run_eagerly):
     def root(y_true, y_pred):
@@ -63,6 +66,7 @@ def test_a_gradient_that_is_not_finite_is_found_where_the_loss_is_finite(run_eag
         model.train_on_batch(*toy.log())
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("method", ["metabalance", "mean", "aligned_mtl", "gradvac", "imtl"])
 @pytest.mark.quick("metabalance", "mean")
 def test_a_step_that_is_not_finite_is_skipped_on_request_counted_and_told(method):
@@ -84,6 +88,7 @@ def test_a_step_that_is_not_finite_is_skipped_on_request_counted_and_told(method
     assert int(model.optimizer.iterations.numpy()) == int(without.optimizer.iterations.numpy()) == 3
 
 
+@pytest.mark.traced
 def test_compiled_by_xla_such_steps_are_skipped_and_told():
     model = toy.compiled("gradcraft", jit_compile=True)
     with pytest.warns(UserWarning, match="1 training steps were skipped"):

@@ -20,6 +20,8 @@ from tf_gradcraft.balancing import (
 )
 from tf_gradcraft.training import TaskCrossentropy
 
+pytestmark = pytest.mark.eager
+
 LOSS_WEIGHTS = {"click": 0.5, "like": 3.0, "follow": 1.0}
 RATE, L2 = 0.5, 0.02
 SHARED = ("users", "items", "shared")
@@ -123,6 +125,7 @@ def test_steps_equal_those_worked_out_by_hand(case):
             np.testing.assert_allclose(variable.numpy(), value, rtol=0, atol=3e-6, err_msg=variable.path)
 
 
+@pytest.mark.traced
 def test_loss_weights_act_before_balancing():
     # GradCraft with tau = 1 makes all norms equal to the largest, so weights given before it change the length of the
     # shared update and not its direction; given after, they would turn it.

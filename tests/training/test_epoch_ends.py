@@ -10,6 +10,8 @@ import tf_gradcraft as gc
 from tf_gradcraft.balancing import DWA, STCH, Mean
 from tf_gradcraft.training.epoch_ends import with_epoch_ends
 
+pytestmark = pytest.mark.eager
+
 SHARP = DWA(temperature=0.05)
 
 
@@ -30,6 +32,7 @@ def test_the_history_holds_the_mean_losses_of_the_last_two_epochs():
     np.testing.assert_array_equal(state["loss_count"], 0)
 
 
+@pytest.mark.traced
 def test_the_third_epoch_is_trained_with_the_weights_of_the_first_two():
     features, labels = toy.log()
     dwa, fixed = toy.compiled(SHARP), toy.compiled("fixed")

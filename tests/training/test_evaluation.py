@@ -8,6 +8,8 @@ from sklearn.metrics import roc_auc_score
 
 from tf_gradcraft.metrics import AUC, GAUC, group_auc
 
+pytestmark = pytest.mark.eager
+
 TEST = toy.log(200, seed=11)
 
 
@@ -28,6 +30,7 @@ def expected_values(model, features, labels, weights=None):
     return values
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("settings", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 @pytest.mark.quick("graph")
 def test_evaluate_gives_what_scikit_learn_gives_on_predictions(settings):

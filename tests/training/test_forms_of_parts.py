@@ -11,6 +11,8 @@ import toy
 from tf_gradcraft import balancing
 from tf_gradcraft.balancing import Chain, Magnitude, MetaBalance, PCGrad
 
+pytestmark = pytest.mark.eager
+
 FORMS = {
     "all": "all",
     "variable": "variable",
@@ -87,10 +89,11 @@ def assert_trained_by_part(balancer, form, **settings):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", GRAM_METHODS)
 def test_each_part_is_trained_as_by_a_balancer_of_its_own(name, form):
-    # Tracing takes a second, so that one form of three is traced.
+    # Tracing takes a second, so that only one form of three is traced, with --exhaustive.
     assert_trained_by_part(balancing.get(name, parts=FORMS[form]), FORMS[form], run_eagerly=form != "groups")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("form", FORMS)
 def test_so_it_is_with_a_chain_in_the_compiled_step(form):
     chain = Chain(magnitude=MetaBalance(target="like"), direction=PCGrad(), parts=FORMS[form])

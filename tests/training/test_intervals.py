@@ -9,6 +9,8 @@ from weighing import Counting, CountingLosses, after_step, plain_gradients, stat
 
 from tf_gradcraft.balancing import GradCraft, PCGrad
 
+pytestmark = pytest.mark.eager
+
 RATE = 0.5
 OVER = ("parameters", "representation")
 
@@ -33,6 +35,7 @@ def assert_steps(model, weights_of_steps, absent=(), rows=16):
             np.testing.assert_allclose(variable, value, rtol=0, atol=3e-6, err_msg=f"step {step}, {variable.path}")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("method", ["gradcraft", "metabalance", "pcgrad"])
 @pytest.mark.quick("gradcraft")
 def test_every_step_is_the_default_bit_for_bit(method):
@@ -43,6 +46,7 @@ def test_every_step_is_the_default_bit_for_bit(method):
     assert set(one._balancer_state.variables_by_name) == set(other._balancer_state.variables_by_name)
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("way", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=["graph", "eager", "xla"])
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.quick("parameters-xla", "representation-graph", "representation-eager")
@@ -60,6 +64,7 @@ def test_a_method_that_looks_at_losses_is_asked_every_third_step_too():
     assert state_of(model, "calls") == 2
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("way", [{}, {"run_eagerly": True}], ids=["graph", "eager"])
 def test_each_part_keeps_its_own_weights(way):
     model = made(Counting(parts="variable"), 2, **way)
@@ -126,6 +131,7 @@ def test_a_step_without_any_task_does_not_use_up_the_turn(over):
     assert state_of(model, "interval_steps") == 4
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("way", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.quick("parameters-graph", "representation-xla")

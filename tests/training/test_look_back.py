@@ -10,6 +10,8 @@ import toy
 from tf_gradcraft import MultiTaskModel
 from tf_gradcraft.balancing import FAMO
 
+pytestmark = pytest.mark.eager
+
 
 class Blind(FAMO):
     """FAMO that never looks back: its weights stay those of the first step."""
@@ -54,16 +56,19 @@ def test_the_logits_learn_from_the_losses_of_the_same_batch_before_and_after():
     np.testing.assert_allclose(state["logits"], -0.025 * np.sign(gradient), rtol=1e-2)
 
 
+@pytest.mark.traced
 def test_the_second_run_leaves_no_trace():
     looking, blind = with_dropout(FAMO()), with_dropout(Blind())
     features, labels = toy.log(32)
     data = {"numbers": features["numbers"]}, labels
     # One step: the logits that FAMO learned from it do not count yet.
     logs = [model.train_on_batch(*data, return_dict=True) for model in (looking, blind)]
-    assert logs[0] == logs[1]
-    assert toy.difference(looking, blind) == 0
+    # The graphs are not the same, so the last digit may differ; another mask or a second move of the statistics would
+    # be thousands of times as much, and the seeds' counters are whole numbers.
+    assert logs[0] == pytest.approx(logs[1], rel=1e-6)
+    assert toy.difference(looking, blind) < 1e-7
     for one, other in zip(looking.non_trainable_variables, blind.non_trainable_variables, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6, atol=1e-8, err_msg=one.path)
     assert not np.allclose(state_of(looking)["logits"], state_of(blind)["logits"])
     # The statistics did move in the first run.
     (mean,) = [v for v in looking.non_trainable_variables if v.path.endswith("moving_mean")]
@@ -80,6 +85,7 @@ def test_the_second_run_differs_in_the_trained_variables_alone():
     np.testing.assert_array_equal(state_of(model)["logits"], 0)
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("settings", [{"run_eagerly": True}, {"steps_per_execution": 4}], ids=str)
 @pytest.mark.quick("{'run_eagerly': True}")
 def test_ways_to_run_a_step_agree(settings):

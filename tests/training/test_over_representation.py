@@ -19,6 +19,8 @@ import schemas
 
 from tf_gradcraft.models import AITM, CGC, ESCM2, ESMM, PLE, STEM, DSelectK, HoME, MMoE, OMoE, SharedBottom
 
+pytestmark = pytest.mark.eager
+
 RATE = 0.5
 SMALL = {"tower_units": [3], "embedding_dim": 2, "dropout": 0.0}
 CHAIN = ("task1", "task0", "task2")
@@ -163,6 +165,7 @@ class Bias(keras.layers.Layer):
         return inputs + self.bias
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("method", [GradCraft(tau=1), MetaBalance(parts="all"), "pcgrad"], ids=str)
 @pytest.mark.parametrize("kind", ["distinct rows of a table", "a bias and a batch of one"])
 def test_both_ways_agree_where_the_representation_is_all_that_is_shared(kind, method):
@@ -219,6 +222,7 @@ class WithCall(gc.MultiTaskModel):
         return {task: tower(seen[task]) for task, tower in self.towers.items()}
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_a_subclass_that_marks_in_its_call(run_eagerly):
     model = WithCall()
@@ -245,6 +249,7 @@ def test_a_part_a_variable_is_one_part_and_parts_by_regex_are_refused():
         toy.compiled(GradCraft(parts={"tables": "embeddings"}), balance_over="representation")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_a_model_that_marks_nothing_is_refused_in_the_first_step(run_eagerly):
     model = toy.model()
@@ -265,6 +270,7 @@ def test_methods_that_look_at_losses_need_no_mark():
     assert toy.difference(*trained) == 0
 
 
+@pytest.mark.traced
 def test_nothing_is_traced_again():
     traces = []
 

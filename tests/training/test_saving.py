@@ -12,6 +12,8 @@ import tf_gradcraft as gc
 from tf_gradcraft.balancing import DWA, FAMO, RLW, STCH, GradNorm, MetaBalance, PCGrad, UncertaintyWeighting
 from tf_gradcraft.optimizers import LazyAdam
 
+pytestmark = pytest.mark.eager
+
 METHODS = {
     "metabalance": lambda: MetaBalance(beta=0.5, target="like"),
     "pcgrad": lambda: PCGrad(seed=5),
@@ -133,6 +135,7 @@ def test_two_runs_with_one_seed_draw_the_same_weights_and_saving_changes_nothing
 
 
 # Keras backs up a weights file; the methods are one that learns in each step, one in each epoch, one that looks back.
+@pytest.mark.traced
 @pytest.mark.parametrize("method", ["metabalance", "dwa", "famo"])
 @pytest.mark.quick("dwa")
 def test_an_interrupted_fit_goes_on_where_it_was(method, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tf_gradcraft.cli import app
-from tf_gradcraft.cli.search_config import SearchConfig, alone, claim, parse_objective, parse_space
+from tf_gradcraft.cli.search_config import SearchConfig, claim, parse_objective, parse_space
+from tf_gradcraft.files.lock import alone
 from tf_gradcraft.tuning.requirement import MissingTuningError, require_keras_tuner
 
 FIXED = ["--model", "shared_bottom", "--method", "sum", "--epochs", "1", "--tuner", "grid"]
@@ -31,7 +32,8 @@ def fail(*arguments):
     return line
 
 
-def test_a_search_leaves_a_run_folder_a_table_and_a_report_and_goes_on(small, eagerly, tmp_path):
+@pytest.mark.eager
+def test_a_search_leaves_a_run_folder_a_table_and_a_report_and_goes_on(small, tmp_path):
     out = tmp_path / "search"
     first = call("search", small, "--out", out, *OPTIONS, "--trials", "1")
     assert first.exit_code == 0, first.stderr
@@ -83,10 +85,11 @@ def test_other_folders_are_left_alone(tmp_path):
     with pytest.raises(FileExistsError, match=r"exists and is no search \(no search.json\)"):
         claim(tmp_path / "other", config)
     claim(tmp_path / "new", config)
-    with alone(tmp_path / "new"), pytest.raises(FileExistsError, match="is being searched by another command"):  # noqa: SIM117
-        with alone(tmp_path / "new"):
-            pass
-    with alone(tmp_path / "new"):
+    new = tmp_path / "new"
+    refused = pytest.raises(FileExistsError, match="is being searched by another command")
+    with alone(new, "searched"), refused, alone(new, "searched"):
+        pass
+    with alone(new, "searched"):
         claim(tmp_path / "new", SearchConfig(prepared="prepared", trials=99))
 
 

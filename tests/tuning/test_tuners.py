@@ -102,7 +102,8 @@ def test_a_failed_trial_is_told_and_the_search_goes_on(tmp_path):
     assert all(seconds >= 0 for _, _, seconds in told)
 
 
-def test_hyperband_trains_the_best_trials_further_from_their_weights_and_slots(small, eagerly, tmp_path):
+@pytest.mark.eager
+def test_hyperband_trains_the_best_trials_further_from_their_weights_and_slots(small, tmp_path):
     iterations = {}
 
     class Watched(MultiTaskHyperModel):
@@ -134,7 +135,8 @@ def test_hyperband_trains_the_best_trials_further_from_their_weights_and_slots(s
         assert trial.epoch <= state["hyperparameters"]["values"]["tuner/epochs"]
 
 
-def test_metrics_of_a_trial_are_those_of_its_best_epoch_and_its_weights(small, eagerly, tmp_path):
+@pytest.mark.eager
+def test_metrics_of_a_trial_are_those_of_its_best_epoch_and_its_weights(small, tmp_path):
     histories = []
 
     class Kept(MultiTaskHyperModel):
@@ -156,7 +158,8 @@ def test_metrics_of_a_trial_are_those_of_its_best_epoch_and_its_weights(small, e
         assert logs["auc_mean"] == pytest.approx(trial.metrics["val_auc_mean"], abs=1e-6)
 
 
-def test_data_of_one_s_own_and_callbacks_with_state_are_taken(small, eagerly, tmp_path):
+@pytest.mark.eager
+def test_data_of_one_s_own_and_callbacks_with_state_are_taken(small, tmp_path):
     from tf_gradcraft.data_pipelines import PreparedData
 
     data = PreparedData(small)
@@ -177,7 +180,8 @@ def test_data_of_one_s_own_and_callbacks_with_state_are_taken(small, eagerly, tm
         reading.search(train)
 
 
-def test_the_model_of_an_ended_trial_is_let_go(small, eagerly, tmp_path):
+@pytest.mark.eager
+def test_the_model_of_an_ended_trial_is_let_go(small, tmp_path):
     alive = []
     counts = []
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_gradcraft.callbacks.alerts import alerts_of
 from tf_gradcraft.callbacks.measures import CONFLICT, Measures, mean, measure
+from tf_gradcraft.files.json_files import finite_or_none
 from tf_gradcraft.training.telemetry import Layout
 
 FORMAT = 1
@@ -98,7 +99,7 @@ class Record:
             },
             "epochs": self._epochs,
         }
-        story = without_nan(story)
+        story = finite_or_none(story)
         return {**story, "alerts": alerts_of(story)}
 
 
@@ -110,17 +111,3 @@ def _means(measures: Measures) -> dict[str, Any]:
         "conflict": float(mean(measures.conflict)),
         "residual_conflict": float(mean(measures.residual)),
     }
-
-
-def without_nan(value: Any) -> Any:
-    """Returns a JSON value with None in the place of numbers that are not finite.
-
-    Example:
-        >>> without_nan({"norms": [1.0, float("nan")]})
-        {'norms': [1.0, None]}
-    """
-    if isinstance(value, Mapping):
-        return {name: without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,20 +6,7 @@ open. A parent that is killed can't end its children; but the system closes what
 
 from __future__ import annotations
 
-import os
-import threading
-
-
-def end_with_parent() -> None:
-    """Ends this process as soon as its standard input ends."""
-
-    def wait() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
+from tf_gradcraft.tuning.processes import end_with_parent
 
 if __name__ == "__main__":
     end_with_parent()

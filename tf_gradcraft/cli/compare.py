@@ -12,7 +12,6 @@ from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.comparing import compared_tasks, follow, parse_seeds, show_report
 from tf_gradcraft.cli.comparing_options import DEFAULTS
 from tf_gradcraft.cli.options import parse_names
-from tf_gradcraft.comparison.training import Training
 
 METHODS = "uw,dwa,pcgrad,cagrad,imtl,aligned_mtl,upgrad,metabalance,gradcraft,gradcraft:projection=exact"
 EPILOG = """[bold]Examples[/bold]
@@ -92,20 +91,6 @@ def compare(
         trials=trials,
         search_seed=search_seed,
         search_training=search_training,
-        training=Training(
-            model=model,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            dropout=dropout,
-            embedding_dim=embedding_dim,
-            backbone=backbone,
-            l2=l2,
-            expert_units=expert_units,
-            tower_units=tower_units,
-            balance_over=balance_over,
-            balance_every=balance_every,
-        ),
+        training=options.training_of(ctx),
     )
     follow(ctx, plan, out, jobs, keep_models)

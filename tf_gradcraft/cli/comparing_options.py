@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -30,3 +31,8 @@ KeepModels = Annotated[
     bool, typer.Option("--keep-models", help="Keep the models of the runs that count once they are evaluated.")
 ]
 ReportOnly = Annotated[bool, typer.Option("--report-only", help="Run nothing; write the report of what is there.")]
+
+
+def training_of(ctx: typer.Context) -> Training:
+    """Returns what all runs have in common, as the options of a command say; they have the names of its fields."""
+    return Training(**{field.name: ctx.params[field.name] for field in dataclasses.fields(Training)})

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tf_gradcraft.cli.runs import write_json
+from tf_gradcraft.files.json_files import write_json
 
 MARKER = "demo.json"
 

@@ -15,10 +15,12 @@ from tf_gradcraft import serving
 from tf_gradcraft.cli.comparison import METRICS, Comparison, compare_metrics, comparison_table, draw_comparison
 from tf_gradcraft.cli.console import Steps, results
 from tf_gradcraft.cli.evaluation import evaluate_model
-from tf_gradcraft.cli.runs import TrainConfig, new_run, write_json
+from tf_gradcraft.cli.runs import TrainConfig, new_run
 from tf_gradcraft.cli.tables import rates_table
 from tf_gradcraft.cli.training import open_training, train_model, write_run
 from tf_gradcraft.data_pipelines import PreparedData, datasets
+from tf_gradcraft.files.json_files import write_json
+from tf_gradcraft.files.run_folder import TEST_FILE
 from tf_gradcraft.metrics import auc
 
 METHODS = {"plain sum": "sum", "GradCraft": "gradcraft"}
@@ -56,7 +58,7 @@ def train_and_test(folder: Path, balancing: str, seed: int) -> tuple[Any, dict[s
         trained = train_model(job)
         write_run(beside, job, trained)
     metrics = evaluate_model(trained.model, job.data, "test")
-    write_json(run / "metrics_test.json", {"split": "test", "rows": job.data.rows["test"], "metrics": metrics})
+    write_json(run / TEST_FILE, {"split": "test", "rows": job.data.rows["test"], "metrics": metrics})
     results.print(f"kept epoch {trained.epoch} of {len(trained.history['loss'])}, {trained.seconds:.0f} s")
     return trained.model, metrics
 

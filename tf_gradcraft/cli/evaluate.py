@@ -9,9 +9,10 @@ import typer
 
 from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.console import Steps, results
-from tf_gradcraft.cli.runs import read_run, write_json
+from tf_gradcraft.cli.runs import read_run
 from tf_gradcraft.cli.tables import metrics_table
 from tf_gradcraft.cli.tensorflow import import_quietly
+from tf_gradcraft.files.json_files import write_json
 from tf_gradcraft.suggestions import unknown_name
 
 SPLITS = ("test", "valid")

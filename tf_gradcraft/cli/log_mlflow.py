@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,8 @@ from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.console import Steps, results
 from tf_gradcraft.cli.runs import read_run
 from tf_gradcraft.cli.trackers import log_run, require_extra
+from tf_gradcraft.files.json_files import read_json
+from tf_gradcraft.files.run_folder import TEST_FILE
 
 EPILOG = """[bold]Examples[/bold]: into a folder; to a server
 
@@ -41,9 +42,9 @@ def log_mlflow(
 
     files = read_run_files(run)
     final = {"best_epoch": float(files.best_epoch)}
-    test = opened.folder / "metrics_test.json"
+    test = opened.folder / TEST_FILE
     if test.is_file():
-        values = json.loads(test.read_text(encoding="utf-8"))["metrics"]
+        values = read_json(test)["metrics"]
         final |= {f"test_{name}": float(value) for name, value in values.items() if value is not None}
     with Steps() as step:
         step(f"writing {run} into {tracking_uri}")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tf_gradcraft.tuning.architectures import width_settings
+
 
 def parse_names(text: str | None) -> list[str] | None:
     """Returns the names in a list with commas; None for None.
@@ -108,8 +110,7 @@ def model_settings(
         {'l2': 0.0, 'bottom_units': [64, 32]}
     """
     if expert_units is not None:
-        name = "bottom_units" if model == "shared_bottom" else "expert_units"
-        settings[name] = parse_units("--expert-units", expert_units)
+        settings |= width_settings(model, parse_units("--expert-units", expert_units))
     if tower_units is not None:
         settings["tower_units"] = parse_units("--tower-units", tower_units)
     return settings

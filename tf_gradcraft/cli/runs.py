@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tf_gradcraft.files.run_folder import CONFIG_FILE, MODEL_FILE
+
 FORMAT = 1
-CONFIG_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE = "config.json", "history.json", "metrics.json", "model.keras"
-GRADIENTS_FILE = "gradients.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,28 +147,3 @@ def new_run(folder: Path, overwrite: bool) -> Iterator[Path]:
         move_into_place(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON, complete or not at all; numbers that are not finite become null (JSON has no NaN)."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        text = json.dumps(finite_or_none(value), indent=1, allow_nan=False)
-        beside.write_text(text + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def finite_or_none(value: Any) -> Any:
-    """Returns a JSON value with None in the place of numbers that are not finite.
-
-    Example:
-        >>> finite_or_none({"auc": [0.5, float("nan")]})
-        {'auc': [0.5, None]}
-    """
-    if isinstance(value, dict):
-        return {name: finite_or_none(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite_or_none(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

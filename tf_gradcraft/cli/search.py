@@ -12,9 +12,10 @@ import typer
 from tf_gradcraft.cli.application import help_text
 from tf_gradcraft.cli.console import Steps, results
 from tf_gradcraft.cli.options import parse_names
-from tf_gradcraft.cli.search_config import SearchConfig, alone, claim, parse_space, read_search
+from tf_gradcraft.cli.search_config import SearchConfig, claim, parse_space, read_search
 from tf_gradcraft.cli.tables import metrics_table
 from tf_gradcraft.cli.tensorflow import import_quietly
+from tf_gradcraft.files.lock import alone
 from tf_gradcraft.tuning.processes import end_with_parent, search_in_processes
 from tf_gradcraft.tuning.requirement import require_keras_tuner
 
@@ -114,7 +115,7 @@ def search(
         step(f"opening {prepared}")
         hypermodel_of(config)
     claim(out, config)
-    with alone(out):
+    with alone(out, "searched"):
         if workers == 1:
             run_search(config, out)
         else:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tf_gradcraft.cli.options import parse_numbers
-from tf_gradcraft.cli.runs import write_json
+from tf_gradcraft.files.json_files import read_json, write_json
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.tuning.axes import AXES, Axis, parse_axis
 
-SEARCH_FILE, LOCK_FILE, TRIALS_FOLDER, BEST_FOLDER = "search.json", ".lock", "trials", "best"
+SEARCH_FILE, TRIALS_FOLDER, BEST_FOLDER = "search.json", "trials", "best"
 TUNERS = ("hyperband", "random", "bayesian", "grid")
 
 
@@ -150,23 +148,6 @@ def read_search(folder: Path) -> SearchConfig:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no folder of a search: it holds no {SEARCH_FILE}")
     try:
-        return SearchConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        return SearchConfig(**read_json(path, "choose another --out"))
+    except TypeError as error:
         raise ValueError(f"{path} can't be read ({error}); choose another --out") from error
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps other commands away from a search folder; a command that was killed keeps nobody away.
-
-    Raises:
-        FileExistsError: If another command is at it.
-    """
-    import fcntl
-
-    with (folder / LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileExistsError(f"{folder} is being searched by another command; wait for it or stop it") from error
-        yield

@@ -98,9 +98,9 @@ def train(
 
     The mean is over the binary tasks; where there is none, the loss decides.
 
-    Writes the run folder: config.json (all options and versions), history.json (values by epoch), gradients.json (what
-    the tasks' gradients were like), metrics.json (valid part, best epoch) and model.keras. The test part is not looked
-    at. The folder appears when training is complete; until then, and on any error, what was there stays as it was.
+    Writes the run folder: config.json (all options and versions), history.json (values by epoch), metrics.json (valid
+    part, best epoch), model.keras and, with --monitor, gradients.json. The test part is not looked at. The folder
+    appears when training is complete; until then, and on any error, what was there stays as it was.
     """
     config = TrainConfig(
         prepared=str(prepared.resolve()),

@@ -19,17 +19,10 @@ import tf_gradcraft
 from tf_gradcraft import balancing, models, optimizers
 from tf_gradcraft.callbacks import GradientMonitor
 from tf_gradcraft.cli.epochs import EpochLines
-from tf_gradcraft.cli.runs import (
-    CONFIG_FILE,
-    FORMAT,
-    GRADIENTS_FILE,
-    HISTORY_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    TrainConfig,
-    write_json,
-)
+from tf_gradcraft.cli.runs import FORMAT, TrainConfig
 from tf_gradcraft.data_pipelines import PreparedData, Schema
+from tf_gradcraft.files.json_files import write_json
+from tf_gradcraft.files.run_folder import CONFIG_FILE, GRADIENTS_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from tf_gradcraft.models.backbones import BACKBONES
 from tf_gradcraft.suggestions import unknown_name
 from tf_gradcraft.training.balancing_arguments import BALANCE_OVER

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_gradcraft.comparison.files import read_json, write_json
 from tf_gradcraft.comparison.method import FIXED, SINGLE, SUM, Method, parse_method
 from tf_gradcraft.comparison.spaces import Trial, draw_trials
 from tf_gradcraft.comparison.training import Training
+from tf_gradcraft.files.json_files import read_json, write_json
+from tf_gradcraft.files.lock import LOCK_FILE
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
@@ -194,7 +195,7 @@ def settle(plan: Plan, out: Path) -> Plan:
         ValueError: If it holds a comparison under another plan.
     """
     if not (out / PLAN_FILE).is_file():
-        if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
+        if out.is_dir() and any(path.name != LOCK_FILE for path in out.iterdir()):
             raise FileExistsError(f"{out} exists and holds no comparison (no {PLAN_FILE}); choose another --out")
         return plan
     before = read_plan(out)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from tf_gradcraft.comparison.files import read_json
 from tf_gradcraft.comparison.method import SUM
 from tf_gradcraft.comparison.plan import Group, Plan
 from tf_gradcraft.comparison.results import MEANS, METRICS, choices, read_models, scores, summary
@@ -22,6 +21,7 @@ from tf_gradcraft.comparison.tables import (
     differences_of,
     value_table,
 )
+from tf_gradcraft.files.json_files import read_json
 
 RUNS_FILE, SUMMARY_FILE, TESTS_FILE, MARKDOWN_FILE = "runs.csv", "summary.csv", "tests.csv", "report.md"
 

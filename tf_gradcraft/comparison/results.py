@@ -9,13 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from tf_gradcraft.comparison.files import read_json
 from tf_gradcraft.comparison.method import SINGLE, Method
 from tf_gradcraft.comparison.plan import Group, Plan
 from tf_gradcraft.comparison.runs import (
     COST_FILE,
-    METRICS_FILE,
-    TEST_FILE,
     Part,
     choice_file,
     counting_run,
@@ -23,6 +20,8 @@ from tf_gradcraft.comparison.runs import (
     trial_runs,
 )
 from tf_gradcraft.comparison.spaces import Trial
+from tf_gradcraft.files.json_files import read_json
+from tf_gradcraft.files.run_folder import HISTORY_FILE, METRICS_FILE, TEST_FILE
 from tf_gradcraft.metrics.multi_task_gain import relative_improvements
 
 METRICS = {"auc": "AUC", "gauc": "group AUC"}
@@ -54,7 +53,7 @@ def read_models(plan: Plan, out: Path) -> pd.DataFrame:
 def _values(folder: Path) -> dict[str, Any]:
     trained, cost = read_json(folder / METRICS_FILE), folder / COST_FILE
     train = (known := read_json(cost) if cost.is_file() else {}).get("train", {})
-    history = read_json(folder / "history.json")
+    history = read_json(folder / HISTORY_FILE)
     return {
         "epoch": trained["epoch"],
         "epochs": len(next(iter(history.values()))),

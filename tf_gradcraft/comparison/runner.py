@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from tf_gradcraft.comparison.files import read_json, write_json
 from tf_gradcraft.comparison.plan import Plan, write_plan
 from tf_gradcraft.comparison.processes import Ended, Processes
 from tf_gradcraft.comparison.progress import RunProgress
 from tf_gradcraft.comparison.runs import (
     COST_FILE,
-    MODEL_FILE,
     Part,
     Run,
     choice_file,
@@ -30,6 +26,9 @@ from tf_gradcraft.comparison.runs import (
     valid_value,
 )
 from tf_gradcraft.comparison.spaces import Trial
+from tf_gradcraft.files.json_files import read_json, write_json
+from tf_gradcraft.files.lock import alone
+from tf_gradcraft.files.run_folder import MODEL_FILE
 
 COMMAND = (sys.executable, "-m", "tf_gradcraft.cli.child")
 FAILURES_FILE = "failures.json"
@@ -66,11 +65,11 @@ class Runner:
             `{run: what went wrong}`; also in failures.json.
 
         Raises:
-            ValueError: If another process runs a comparison in the folder.
+            FileExistsError: If another process runs a comparison in the folder.
             KeyboardInterrupt: On Ctrl-C, when all processes are ended. A second call goes on where this one stopped.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        with only_one(self.out):
+        with alone(self.out, "compared in"):
             write_plan(self.plan, self.out)
             write_json(self.out / FAILURES_FILE, {})
             parts = parts_of(self.plan)
@@ -186,18 +185,3 @@ def remove_leftovers(folder: Path) -> None:
     """Removes what a training that was killed left beside the place of its run."""
     for partial in folder.parent.glob(f".{folder.name}.*.partial"):
         shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def only_one(out: Path) -> Iterator[None]:
-    """Keeps others from running in a folder meanwhile; the system lifts this when the process ends, however it ends.
-
-    Raises:
-        ValueError: If another process is at it.
-    """
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ValueError(f"another process runs the comparison in {out}; wait for it, or end it") from error
-        yield

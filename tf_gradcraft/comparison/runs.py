@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tf_gradcraft.comparison.files import read_json
 from tf_gradcraft.comparison.method import SINGLE, Method
 from tf_gradcraft.comparison.plan import Plan, folder_name
 from tf_gradcraft.comparison.spaces import Trial
+from tf_gradcraft.files.json_files import read_json
+from tf_gradcraft.files.run_folder import CONFIG_FILE, METRICS_FILE, TEST_FILE
 
-CONFIG_FILE, METRICS_FILE, TEST_FILE, MODEL_FILE = "config.json", "metrics.json", "metrics_test.json", "model.keras"
 COST_FILE, CHOICE_FILE = "cost.json", "chosen.json"
 
 

@@ -17,6 +17,13 @@ from tf_gradcraft.gradients.rows import add_gradients, scale_gradient, sum_dupli
 from tf_gradcraft.gradients.task_gradients import Gradient
 
 
+class MarksError(ValueError):
+    """What a model marks can't serve to compare its tasks; the message says why and what to mark."""
+
+    # AutoGraph raises an error as what it is only if its type is made like this.
+    __init__ = Exception.__init__  # type: ignore[assignment]
+
+
 @dataclasses.dataclass
 class Representation:
     """What a forward pass has marked.
@@ -77,7 +84,7 @@ class RepresentationGradients:
         private: `{position: task position}` of the variables that one task touches.
 
     Raises:
-        ValueError: If nothing is marked, or nothing that two tasks depend on; if a task shares variables beside the
+        MarksError: If nothing is marked, or nothing that two tasks depend on; if a task shares variables beside the
             marks only; or if a mark can't be reached.
 
     Example:
@@ -122,7 +129,7 @@ class RepresentationGradients:
                 self._marks.append((representation.tensors[position], group))
                 below.append((representation.tensors[position], group.touching))
         if max((len(tasks) for _, tasks in below), default=0) < 2:
-            raise ValueError(
+            raise MarksError(
                 "no two tasks depend on what the model's SharedRepresentation layers mark: the tasks must take what "
                 "such a layer returns"
             )
@@ -134,7 +141,7 @@ class RepresentationGradients:
                 gradient is not None and position not in self.private
                 for position, gradient in enumerate(self._beside[task])
             ):
-                raise ValueError(
+                raise MarksError(
                     f"task {name} shares variables with other tasks, but takes nothing that the model's "
                     "SharedRepresentation layers mark, so it can't be measured: mark what it takes too"
                 )
@@ -203,13 +210,13 @@ class RepresentationGradients:
 
 def _check_marks(tensors: Sequence[tf.Tensor]) -> None:
     if not tensors:
-        raise ValueError(
+        raise MarksError(
             "balance_over='representation', but the model marks no shared representation: place a "
             "tf_gradcraft.SharedRepresentation layer where the tasks part"
         )
     graph = tf.compat.v1.get_default_graph()
     if any(tf.is_symbolic_tensor(tensor) and not _reachable(tensor, graph) for tensor in tensors):
-        raise ValueError(
+        raise MarksError(
             "a SharedRepresentation layer was called inside a tf.function, loop or condition of its own: its tensor "
             "can't be reached from the training step; call it outside"
         )

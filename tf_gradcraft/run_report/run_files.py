@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-CONFIG_FILE, HISTORY_FILE, METRICS_FILE, GRADIENTS_FILE = (
-    "config.json",
-    "history.json",
-    "metrics.json",
-    "gradients.json",
-)
+from tf_gradcraft.files.json_files import read_json
+from tf_gradcraft.files.run_folder import CONFIG_FILE, GRADIENTS_FILE, HISTORY_FILE, METRICS_FILE
+
+REMEDY = "train again with --overwrite"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +68,8 @@ def read_run_files(folder: str | Path) -> RunFiles:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; train again with --overwrite")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); train again with --overwrite") from error
+        raise FileNotFoundError(f"{path} is missing; {REMEDY}")
+    found = read_json(path, REMEDY)
     if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object; train again with --overwrite")
+        raise ValueError(f"{path} is damaged: it holds no JSON object; {REMEDY}")
     return found

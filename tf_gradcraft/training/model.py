@@ -21,17 +21,17 @@ from tf_gradcraft.training.epoch_ends import end_epoch, with_epoch_ends
 from tf_gradcraft.training.evaluation import ExactMetrics, split_exact
 from tf_gradcraft.training.functional import Functional, is_functional_call, rebase
 from tf_gradcraft.training.look_back import look_back, state_before
-from tf_gradcraft.training.method_names import let_keras_find_methods
 from tf_gradcraft.training.objective import Objective
 from tf_gradcraft.training.observed_step import ObservedStep
 from tf_gradcraft.training.shared_representation import recording_representation
 from tf_gradcraft.training.telemetry import Telemetry, telemetry_for, watching_first
 from tf_gradcraft.training.with_objectives import WithObjectives
+from tf_gradcraft.training.with_saving import WithSaving
 
 require_keras_3("tf_gradcraft.MultiTaskModel")
 
 
-class MultiTaskModel(WithObjectives, keras.Model):
+class MultiTaskModel(WithObjectives, WithSaving, keras.Model):
     """A Keras model with one named output a task, whose training step balances the tasks' gradients.
 
     Build it like any `keras.Model`: from `inputs` and `outputs`, or as a subclass with a `call`; the outputs are a dict
@@ -326,52 +326,6 @@ class MultiTaskModel(WithObjectives, keras.Model):
         """Tells the balancer that an epoch has ended. `fit` does so itself; call it if you use `train_on_batch`."""
         if self.balancing is not None:
             end_epoch(self.balancing, self._balancer_state)
-
-    def save_own_variables(self, store: Any) -> None:
-        """See Keras; the balancer's state is saved with the model."""
-        super().save_own_variables(store)
-        if self.balancing is not None:
-            self._balancer_state.save(store)
-
-    def load_own_variables(self, store: Any) -> None:
-        """See Keras; the balancer's state is read with the model."""
-        state = self._balancer_state if self.balancing is not None else BalancerState()
-        super().load_own_variables(state.load(store))
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """See Keras; the slots of the optimizer, which a weights file holds too, are made first, else they get lost."""
-        self._build_optimizer()
-        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-
-    def get_compile_config(self) -> dict[str, Any]:
-        """See Keras."""
-        config = super().get_compile_config()
-        let_keras_find_methods()
-        if config:
-            config |= keras.saving.serialize_keras_object(
-                {
-                    "metrics": self._exact_metrics.given,
-                    "balancing": self._balancer,
-                    "balance_over": self._balance_over,
-                    "balance_every": self._balance_every,
-                    "on_nonfinite": self.on_nonfinite,
-                    "objectives": self._objectives.by_name or None,
-                }
-            )
-        return config
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """See Keras."""
-        let_keras_find_methods()
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self._build_optimizer()
-
-    def _build_optimizer(self) -> None:
-        """Makes the optimizer's slots, if the model is compiled and its variables exist."""
-        optimizer = getattr(self, "optimizer", None)
-        if self.built and optimizer is not None and not optimizer.built:
-            with self.distribute_strategy.scope():
-                optimizer.build(self.trainable_variables)
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
         """Returns inputs, labels and weights; of labels and weights by task those of the model's outputs."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_gradcraft.gradients import RepresentationGradients, TaskGradients, replica_count, task_gradients
+from tf_gradcraft.gradients import MarksError, RepresentationGradients, TaskGradients, replica_count, task_gradients
 from tf_gradcraft.training.balanced_step import BalancedGradients
 from tf_gradcraft.training.gate_shares import Shares, describe_gates, recording_shares, share_means
 from tf_gradcraft.training.look_back import state_before
@@ -127,7 +127,7 @@ def _measure(model: Any, data: tuple[Any, Any, Any]) -> Measured:
     gradients: TaskGradients | RepresentationGradients
     try:
         gradients, over = RepresentationGradients(tape, scaled, variables, marks), "representation"
-    except ValueError:  # the model marks nothing, or marks do not cut all tasks from what they share
+    except MarksError:  # the model marks nothing, or marks do not cut all tasks from what they share
         gradients, over = task_gradients(tape, scaled, variables), "parameters"
     parts = "all" if model.balancing is None else model.balancing.parts
     names = gradients.parts(parts).names or ("all",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _EXPERTS = {
@@ -68,12 +68,21 @@ def model_settings(model: str, experts: int | None, units: str | None) -> dict[s
         if model == "dselect_k":
             settings["num_selected"] = min(2, experts)
     if units is not None:
-        widths = parse_units(units)
-        if model == "home" and len(widths) > 1:
-            settings |= {"meta_units": widths[:-1], "expert_units": widths[-1:]}
-        else:
-            settings[_UNITS.get(model, "expert_units")] = widths
+        settings |= width_settings(model, parse_units(units))
     return settings
+
+
+def width_settings(model: str, widths: Sequence[int]) -> dict[str, Any]:
+    """Returns what a model's constructor calls the widths of its experts, or of what it has in their place.
+
+    Example:
+        >>> width_settings("shared_bottom", [64, 32]), width_settings("home", [64, 32])
+        ({'bottom_units': [64, 32]}, {'meta_units': [64], 'expert_units': [32]})
+    """
+    widths = list(widths)
+    if model == "home" and len(widths) > 1:
+        return {"meta_units": widths[:-1], "expert_units": widths[-1:]}
+    return {_UNITS.get(model, "expert_units"): widths}
 
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner import oracles
+
+from tf_gradcraft.files.json_files import write_whole
 
 ENDED = ("COMPLETED", "FAILED")
 
@@ -27,11 +28,12 @@ class _Lasting:
 
     def save(self) -> None:
         """Writes the oracle's state, complete or not at all."""
-        _write(self._get_oracle_fname(), self.get_state())  # type: ignore[attr-defined]
+        path = self._get_oracle_fname()  # type: ignore[attr-defined]
+        write_whole(Path(path), json.dumps(self.get_state()))  # type: ignore[attr-defined]
 
     def _save_trial(self, trial: Any) -> None:
         folder = self._get_trial_dir(trial.trial_id)  # type: ignore[attr-defined]
-        _write(os.path.join(folder, "trial.json"), trial.get_state())
+        write_whole(Path(folder) / "trial.json", json.dumps(trial.get_state()))
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
@@ -89,9 +91,3 @@ class GridOracle(_Lasting, oracles.GridSearchOracle):
         for trial_id in sorted(values, key=in_order):
             self._ordered_ids.insert(trial_id)
         self._populate_next = sorted(values)
-
-
-def _write(path: str, state: Any) -> None:
-    beside = Path(f"{path}.partial")
-    beside.write_text(json.dumps(state), encoding="utf-8")
-    os.replace(beside, path)

@@ -28,6 +28,11 @@ def small_heap():
     gc.freeze()
 
 
+def pytest_unconfigure(config):
+    """Gives it back, else bindings complain of leaks when the process ends."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_keras():
     """Seeds Keras, and puts back the dtype policy; tests that never import Keras do not pay for it."""

@@ -76,6 +76,7 @@ def test_compiled_weights_equal_the_oracle_for_one_to_sixteen_tasks(method, requ
 
 
 @first_of_each
+@pytest.mark.quick(*(str(method) for method in METHODS if method.of(5).init(5)))
 def test_compiled_weights_and_state_equal_the_eager_ones(method):
     balancer = method.of(5)
     steps = [(gram_of(gradients), tf.constant(losses)) for gradients, losses in steps_of(5, 3)]

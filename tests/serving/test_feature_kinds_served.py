@@ -83,7 +83,9 @@ def model_of(kind, backbone, own_dimensions):
 @pytest.mark.parametrize(
     ("kind", "backbone", "own_dimensions"),
     [(MMoE, "mlp", True), (SharedBottom, "deepfm", False), (MMoE, "dcn_v2", True), (SharedBottom, "dot", False)],
+    ids=["MMoE-mlp", "SharedBottom-deepfm", "MMoE-dcn_v2", "SharedBottom-dot"],
 )
+@pytest.mark.quick("SharedBottom-deepfm", "MMoE-dcn_v2")
 def test_every_signature_predicts_as_keras_does_in_the_c_runtime(runtime, kind, backbone, own_dimensions, tmp_path):
     model = model_of(kind, backbone, own_dimensions)
     path = gc.serving.export(model, tmp_path)

@@ -56,6 +56,7 @@ def test_mixed_precision_trains_and_stays_near_float32(policy, plainly_trained):
     assert np.mean([np.abs(a - b).mean() for a, b in zip(*weights, strict=True)]) < 2e-3
 
 
+@pytest.mark.eager
 def test_the_loss_scale_does_not_reach_the_balancer():
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=2.0**10)
     scaled = toy.compiled(MetaBalance(beta=0.5), optimizer)
@@ -79,6 +80,7 @@ def test_an_overflow_under_loss_scaling_is_skipped_and_lowers_the_scale():
     assert float(keras.ops.convert_to_numpy(optimizer.dynamic_scale)) == 2.0**9
 
 
+@pytest.mark.eager
 def test_accumulated_gradients_are_the_mean_of_those_of_the_batches():
     # Two batches alike, accumulated over two steps, are one step.
     features, labels = toy.log(16)
@@ -92,6 +94,7 @@ def test_accumulated_gradients_are_the_mean_of_those_of_the_batches():
     assert toy.difference(once, accumulated) < 1e-6
 
 
+@pytest.mark.eager
 def test_lazy_adam_accumulates_too():
     history = toy.train(toy.compiled("gradcraft", LazyAdam(0.05, gradient_accumulation_steps=2)), epochs=6)
     assert history["loss"][-1] < history["loss"][0]
@@ -120,6 +123,7 @@ def test_nothing_is_traced_again_after_the_first_epoch(method):
     assert counts[-1] == counts[0]
 
 
+@pytest.mark.eager
 def test_overridden_task_losses_are_what_is_balanced():
     class WithRankingLoss(MultiTaskModel):
         def __init__(self):

@@ -21,7 +21,7 @@ class MarksError(ValueError):
     """What a model marks can't serve to compare its tasks; the message says why and what to mark."""
 
     # AutoGraph raises an error as what it is only if its type is made like this.
-    __init__ = Exception.__init__  # type: ignore[assignment]
+    __init__ = Exception.__init__
 
 
 @dataclasses.dataclass

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from tf_gradcraft.balancing import Balancer
 from tf_gradcraft.training.balancer_state import BalancerState
 from tf_gradcraft.training.method_names import let_keras_find_methods
 
@@ -14,18 +13,17 @@ from tf_gradcraft.training.method_names import let_keras_find_methods
 class WithSaving:
     """Mix-in of a Keras model whose files keep how it is balanced, so that to load and to continue is not to stop."""
 
-    balancing: Balancer | None
-    _balancer_state: BalancerState
-
     def save_own_variables(self, store: Any) -> None:
         """See Keras; the balancer's state is saved with the model."""
+        model: Any = self
         super().save_own_variables(store)  # type: ignore[misc]
-        if self.balancing is not None:
-            self._balancer_state.save(store)
+        if model.balancing is not None:
+            model._balancer_state.save(store)
 
     def load_own_variables(self, store: Any) -> None:
         """See Keras; the balancer's state is read with the model."""
-        state = self._balancer_state if self.balancing is not None else BalancerState()
+        model: Any = self
+        state = model._balancer_state if model.balancing is not None else BalancerState()
         super().load_own_variables(state.load(store))  # type: ignore[misc]
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:

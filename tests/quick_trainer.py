@@ -35,11 +35,15 @@ def train(arguments):
     aucs = {f"{task}_auc": value(task, *key) for task in tasks}
     metrics = {**aucs, "loss": 1.0} | ({"auc_mean": sum(aucs.values()) / len(aucs)} if len(tasks) > 1 else {})
     monitor = "val_auc_mean" if len(tasks) > 1 else f"val_{tasks[0]}_auc"
-    out.mkdir(parents=True)
-    write(out / "config.json", {"format": 1, "monitor": monitor, "tasks": tasks, "arguments": vars(arguments)})
-    write(out / "history.json", {"loss": [1.0, 0.5, 0.6]})
-    (out / "model.keras").write_text("weights")
-    write(out / "metrics.json", {"split": "valid", "epoch": 2, "seconds": 1.5, "metrics": metrics})
+    assert not out.exists()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.parent / f".{out.name}.{os.getpid()}.partial"
+    beside.mkdir()
+    write(beside / "config.json", {"format": 1, "monitor": monitor, "tasks": tasks, "arguments": vars(arguments)})
+    write(beside / "history.json", {"loss": [1.0, 0.5, 0.6]})
+    (beside / "model.keras").write_text("weights")
+    write(beside / "metrics.json", {"split": "valid", "epoch": 2, "seconds": 1.5, "metrics": metrics})
+    beside.rename(out)
 
 
 def evaluate(arguments):

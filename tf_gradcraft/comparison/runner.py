@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,14 @@ class Runner:
     def _run_all(self, runs: Iterable[Run]) -> None:
         todo = [run for run in runs if not run.done(self.out)]
         with ThreadPoolExecutor(self.jobs) as executor:
-            futures = [executor.submit(self._complete, run) for run in todo]
+            pending: set[Future[None]] = set()
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                for future in futures:
-                    if future.done():
+                for run in todo:
+                    pending.add(executor.submit(self._complete, run))
+                while pending:
+                    # Not without end: a Ctrl-C that comes just before a wait begins does not end it.
+                    done, pending = wait(pending, timeout=1.0, return_when=FIRST_EXCEPTION)
+                    for future in done:
                         future.result()
             except BaseException:
                 self.processes.stop()

@@ -11,19 +11,11 @@ import pytest
 import tf_gradcraft
 
 ROOT = Path(tf_gradcraft.__file__).resolve().parent
-PACKAGES = ("balancing", "cli", "data_pipelines", "gradients", "linalg", "metrics", "models", "optimizers", "serving")
 PACKAGES = (
-    *PACKAGES,
-    "callbacks",
-    "comparison",
-    "files",
-    "keras_stack",
-    "objectives",
-    "reporting",
-    "run_report",
-    "suggestions",
+    *("balancing", "callbacks", "cli", "comparison", "data_pipelines", "files", "gradients", "keras_stack", "linalg"),
+    *("metrics", "models", "objectives", "optimizers", "reporting", "run_report", "serving", "suggestions", "tfrs"),
+    *("training", "tuning"),
 )
-PACKAGES = (*PACKAGES, "tfrs", "training", "tuning")
 
 # What a part of the library may import of the others (itself always; `suggestions` and `keras_stack` only hold
 # what errors say, `files` how files are written).

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from tf_gradcraft.training.objective import Objective, Objectives
 
+if TYPE_CHECKING:
+    from keras import Model as _Base
+else:
+    _Base = object
 
-class WithObjectives:
+
+class WithObjectives(_Base):
     """Mix-in of a Keras model whose losses include those of objectives, see `Objective`."""
 
     _objectives: Objectives
@@ -21,7 +26,7 @@ class WithObjectives:
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> tf.Tensor:
         """See Keras; the losses of objectives are among those that are added up."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)  # type: ignore[misc]
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         further = self._objectives.losses(x, y, y_pred, sample_weight, self.objective_layers)
         return tf.add_n([loss, *further.values()]) if further else loss
 
@@ -29,7 +34,7 @@ class WithObjectives:
     def metrics(self) -> list[keras.metrics.Metric]:
         """See Keras; with the trackers of the losses of objectives."""
         objectives = getattr(self, "_objectives", None)
-        return super().metrics + (list(objectives.trackers.values()) if objectives else [])  # type: ignore[misc]
+        return super().metrics + (list(objectives.trackers.values()) if objectives else [])
 
     def _keep_objectives(self, objectives: Mapping[str, Objective] | None) -> None:
         """Takes in objectives, and the layers that they learn with; those of an earlier `compile` go."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from keras_tuner import oracles
@@ -14,36 +14,37 @@ from tf_gradcraft.files.json_files import write_whole
 
 ENDED = ("COMPLETED", "FAILED")
 
+if TYPE_CHECKING:
+    from keras_tuner import Oracle as _Base
+else:
+    _Base = object
 
-class _Lasting:
+
+class _Lasting(_Base):
     """What all our oracles do beside their algorithm.
 
     KerasTuner writes its files in place, and still counts a trial as going on in what it writes when that trial ends;
     so a search that is killed then, or is simply called again, would run the trial a second time.
     """
 
-    trials: dict[str, Any]
-    start_order: list[str]
-    end_order: list[str]
-
     def save(self) -> None:
         """Writes the oracle's state, complete or not at all."""
-        path = self._get_oracle_fname()  # type: ignore[attr-defined]
-        write_whole(Path(path), json.dumps(self.get_state()))  # type: ignore[attr-defined]
+        path = self._get_oracle_fname()
+        write_whole(Path(path), json.dumps(self.get_state()))
 
     def _save_trial(self, trial: Any) -> None:
-        folder = self._get_trial_dir(trial.trial_id)  # type: ignore[attr-defined]
+        folder = self._get_trial_dir(trial.trial_id)
         write_whole(Path(folder) / "trial.json", json.dumps(trial.get_state()))
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
         """Ends a trial, and writes that it no longer goes on."""
-        super().end_trial(trial)  # type: ignore[misc]
+        super().end_trial(trial)
         self.save()
 
     def reload(self) -> None:
         """Reads what a search left behind: trials that ended stay so, all others are run again from the start."""
-        super().reload()  # type: ignore[misc]
+        super().reload()
         waiting = []
         for trial_id, trial in sorted(self.trials.items()):
             if trial.status in ENDED:
@@ -57,9 +58,9 @@ class _Lasting:
     def _random_values(self) -> dict[str, Any] | None:
         """Returns random values; the first trial's are the defaults, so that a search knows what they reach."""
         if self.trials:
-            return super()._random_values()  # type: ignore[misc]
+            return super()._random_values()
         first = keras_tuner.HyperParameters()
-        first.merge(self.hyperparameters.space)  # type: ignore[attr-defined]
+        first.merge(self.hyperparameters.space)
         return dict(first.values)
 
 

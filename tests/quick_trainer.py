@@ -28,7 +28,8 @@ def train(arguments):
         beside = out.parent / f".{out.name}.12345678.partial"
         beside.mkdir(parents=True)
         (beside / "history.json").write_text("{")
-        Path(os.environ["QUICK_CALLS"]).with_name("hanging").write_text(str(os.getpid()))
+        with Path(os.environ["QUICK_CALLS"]).with_name("hanging").open("a") as hanging:
+            hanging.write(f"{os.getpid()}\n")
         time.sleep(600)
     tasks = arguments.tasks.split(",")
     key = [arguments.balancing, sorted(arguments.set), arguments.learning_rate, arguments.dropout, arguments.seed]

@@ -203,29 +203,31 @@ def test_what_is_stopped_in_the_middle_leaves_no_process_and_goes_on(
     command = (sys.executable, TRAINER)
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(out), *command],
-        env={**os.environ, "QUICK_HANG": "runs/gradcraft/seed-1"},
+        env={**os.environ, "QUICK_HANG": "runs/gradcraft/seed-"},
         stderr=subprocess.PIPE,
     )
     hanging = tmp_path / "hanging"
     try:
-        wait_until(lambda: hanging.is_file() and hanging.read_text())
-        child = int(hanging.read_text())
-        assert alive(child)
+        # Both jobs hang in the end, so that nothing else is under way when the parent goes.
+        wait_until(lambda: hanging.is_file() and hanging.read_text().count("\n") == 2)
+        children = [int(line) for line in hanging.read_text().split()]
+        assert all(map(alive, children))
         with pytest.raises(FileExistsError, match="is being compared in by another command"):
             run_quickly(plan)
     finally:
         parent.send_signal(number)
         parent.communicate(timeout=60)
-    wait_until(lambda: not alive(child))
+    wait_until(lambda: not any(map(alive, children)))
     before = calls()
     finished = sum((folder / "metrics_test.json").is_file() for folder in (out / "runs").rglob("seed-*"))
-    assert (out / "runs" / "gradcraft" / ".seed-1.12345678.partial").is_dir()
+    hung = [out / "runs" / "gradcraft" / f"seed-{seed}" for seed in (1, 2)]
+    assert all(run.with_name(f".{run.name}.12345678.partial").is_dir() for run in hung)
 
     assert run_quickly(plan) == {}
     after = calls()
     assert len([call for call in after if call.startswith("evaluate")]) == 8 - finished
     trained = [word_after(call, "--out") for call in before + after if call.startswith("train")]
-    assert trained.count(str(out / "runs" / "gradcraft" / "seed-1")) == 2
+    assert [trained.count(str(run)) for run in hung] == [2, 2]
     assert not list(out.rglob("*.partial"))
 
 

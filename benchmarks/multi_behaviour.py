@@ -22,7 +22,7 @@ from tables import markdown
 
 PARTS = {"any": "test, seen items left out", "target": "test, purchases left out"}
 CHUNK = 2000
-SETTINGS = ("epochs", "patience", "batch_size", "negatives", "embedding_dim", "tower_units", "dropout", "l2")
+SETTINGS = ("epochs", "patience", "batch_size", "shares", "negatives", "embedding_dim", "tower_units", "dropout", "l2")
 SETTINGS += ("learning_rate", "valid_users", "mask")
 VALUES = ("ndcg_at_10", "recall_at_10", "precision_at_10", "ndcg_at_20", "recall_at_20", "precision_at_20")
 
@@ -36,8 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=30, help="passes over the target's pairs, at most")
     parser.add_argument("--validate-every", type=int, default=5, help="epochs from one validation to the next")
     parser.add_argument("--patience", type=int, default=2, help="validations without a better one that end a run")
-    parser.add_argument("--batch-size", type=int, default=1024, help="observed pairs of each behaviour")
+    parser.add_argument("--batch-size", type=int, default=1024, help="observed pairs of the target")
     parser.add_argument("--negatives", type=int, default=2)
+    parser.add_argument("--shares", choices=["equal", "proportional"], default="equal", help="of other behaviours")
     parser.add_argument("--embedding-dim", type=int, default=32)
     parser.add_argument("--tower-units", type=int, nargs="+", default=[32, 16])
     parser.add_argument("--dropout", type=float, default=0.2)
@@ -107,7 +108,11 @@ class Run:
             for epoch in range(done, min(done + options.validate_every, options.epochs)):
                 # An epoch has a seed of its own: a run that was stopped goes on with the same pairs.
                 pairs = self.data.train(
-                    options.batch_size, negatives=options.negatives, seed=1000 * self.seed + epoch, tasks=self.tasks
+                    options.batch_size,
+                    negatives=options.negatives,
+                    shares=options.shares,
+                    seed=1000 * self.seed + epoch,
+                    tasks=self.tasks,
                 )
                 loss = model.fit(pairs, verbose=0).history["loss"][0]
             values = self.rank(model, {options.mask: part})[options.mask]

@@ -85,6 +85,7 @@ class PreparedPairs:
         batch_size: int = 256,
         *,
         negatives: int = 4,
+        shares: str = "equal",
         sampling: str = "uniform",
         seed: int = 0,
         tasks: Iterable[str] | None = None,
@@ -92,8 +93,10 @@ class PreparedPairs:
         """Returns training batches of observed and sampled pairs, see `tf_gradcraft.data_pipelines.pairs.sampling`.
 
         Args:
-            batch_size: Observed pairs of each behaviour in a batch.
+            batch_size: Observed pairs of the first behaviour in a batch.
             negatives: Unobserved pairs for each observed one.
+            shares: `"equal"`: as many observed pairs of the others; `"proportional"`: in proportion to their number, so
+                that an epoch passes once over the pairs of all behaviours.
             sampling: `"uniform"`, or `"popularity"`: items in proportion to their number of training pairs, whatever
                 the behaviour.
             seed: Seed of order and negatives.
@@ -118,6 +121,7 @@ class PreparedPairs:
             num_items=self.num_items,
             batch_size=batch_size,
             negatives=negatives,
+            shares=shares,
             item_weights=counts if sampling == "popularity" else None,
             seed=seed,
             names=(self.user, self.item),

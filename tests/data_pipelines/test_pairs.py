@@ -141,12 +141,13 @@ def test_random_split_has_the_papers_shares_and_ignores_the_order_of_rows(tmp_pa
     assert [len(rows[split]) / bought for split in ("valid", "test")] == pytest.approx([0.1, 0.2], abs=0.07)
 
 
-def test_batches_hold_each_training_pair_once_and_no_observed_negative(marked):
+@pytest.mark.parametrize(("shares", "whole"), [("equal", ["buy"]), ("proportional", ["buy", "view", "fav"])])
+def test_batches_hold_each_training_pair_once_and_no_observed_negative(marked, shares, whole):
     _, data = marked
     columns, names, negatives = data.columns("train"), data.schema.task_names, 3
     observed = {name: keys_of(columns, columns[name] == 1) for name in names}
-    seen, drawn = [], {name: [] for name in names}
-    for features, labels, weights in data.train(16, negatives=negatives, seed=5):
+    seen, drawn, counts = ({name: [] for name in names} for _ in range(3))
+    for features, labels, weights in data.train(16, negatives=negatives, shares=shares, seed=5):
         users, items = features["user_id"].numpy(), features["item_id"].numpy()
         assert users.dtype == np.int32
         total = sum(weights[name].numpy() for name in names)
@@ -160,8 +161,15 @@ def test_batches_hold_each_training_pair_once_and_no_observed_negative(marked):
             # A few rows have no weight: of 40 items a user has viewed up to 15.
             assert 0.7 * negatives * len(positives) < len(unobserved) <= negatives * len(positives)
             drawn[name] += unobserved
-            seen += positives if name == "buy" else []
-    assert sorted(seen) == sorted(observed["buy"])
+            seen[name] += positives
+            counts[name].append(len(positives))
+    for name in whole:
+        assert sorted(seen[name]) == sorted(observed[name])
+    if shares == "equal":
+        assert counts["view"] == counts["fav"] == counts["buy"]
+    for name in whole:
+        # Equal batches but for the remainder: with equal shares in the last one, else spread.
+        assert len(set(counts[name])) <= 2
     assert min(item for _, item in drawn["view"]) == 1
     assert max(item for _, item in drawn["view"]) == data.num_items - 1
 
@@ -309,6 +317,8 @@ def test_bad_input_is_named(unmarked, tmp_path):
         prepared(table.assign(view=2), tmp_path / "label")
     with pytest.raises(ValueError, match="sampling='popular' is not known; did you mean 'popularity'"):
         data.train(sampling="popular")
+    with pytest.raises(ValueError, match="shares='proportion' is not known; did you mean 'proportional'"):
+        data.train(shares="proportion")
     with pytest.raises(ValueError, match="batch_size and negatives must be at least 1, got 0 and 4"):
         data.train(0)
     with pytest.raises(ValueError, match="mask='all' is not known"):

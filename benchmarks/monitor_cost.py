@@ -1,10 +1,11 @@
 """What `GradientMonitor` costs, in steps of `model.fit`: `python benchmarks/monitor_cost.py`.
 
-The network and data of `step_time.py`. Of each method three models are trained in turns, ten steps each, in an order
+The network and data of `step_time.py`. Of each method three models are trained in turns, five steps each, in an order
 that changes from turn to turn: without a monitor, with one that notes no step of the turn, and with one that notes
 every step. From the second against the first comes what a step costs that is not noted; from the third against the
 second what a note costs. At n steps from one note to the next the cost is the first plus the second over n. Figures are
-medians of ratios within a turn, with the quartiles of what follows for the default n.
+medians of ratios within a turn, with a 95% interval (bootstrap over turns) of what follows for the default n. On a
+shared machine turns differ by 10%, so it takes many of them; short ones, so that the three are near each other in time.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import time
 
 import keras
 import numpy as np
+from scipy import stats
 from step_network import MODES, make_data, make_model
 
 import tf_gradcraft as gc
+from tf_gradcraft.gradients.representation import Representation
 
 METHODS = {"sum": None, "uw": "uw", "metabalance": "metabalance", "gradcraft": "gradcraft"}
+OVER = ("representation", "parameters")
 NEVER = 10**9
 
 
@@ -36,6 +40,7 @@ class Clock(keras.callbacks.Callback):
 def unmarked():
     """Makes models that mark no representation, so that the monitor measures by the shared variables."""
     gc.SharedRepresentation.call = lambda self, inputs: inputs
+    Representation.only_mixed = lambda self, *mixed: None
 
 
 def measure(method: str, over: str, args: argparse.Namespace) -> dict:
@@ -60,6 +65,7 @@ def measure(method: str, over: str, args: argparse.Namespace) -> dict:
     without, idle, each = (np.array(arms[arm][2]) for arm in ("without", "idle", "each"))
     layout = arms["each"][1][0].telemetry_for(arms["each"][0]).layout
     cost = (idle - without) / without + (each - idle) / without / layout.usual_interval
+    interval = stats.bootstrap((cost,), np.median, method="percentile", rng=17).confidence_interval
     return {
         "method": method,
         "measured over": layout.over,
@@ -68,20 +74,21 @@ def measure(method: str, over: str, args: argparse.Namespace) -> dict:
         "a note, in steps": round(float(np.median((each - idle) / without)), 2),
         "n": layout.usual_interval,
         "cost at n, in %": round(100 * float(np.median(cost)), 2),
-        "quartiles": [round(100 * float(of), 2) for of in np.percentile(cost, [25, 75])],
+        "95% interval": [round(100 * float(of), 2) for of in interval],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--over", nargs="+", default=list(OVER), choices=list(OVER))
     parser.add_argument("--tasks", type=int, default=6)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--turns", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=10, help="steps a turn")
+    parser.add_argument("--turns", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=5, help="steps a turn")
     args = parser.parse_args()
     # The cells without marks come last: they change the class.
-    for over in ("representation", "parameters"):
+    for over in [over for over in OVER if over in args.over]:
         for method in args.methods:
             print(json.dumps(measure(method, over, args)), flush=True)
 

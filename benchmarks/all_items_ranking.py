@@ -1,8 +1,8 @@
 """Times the ranking of all items: `python benchmarks/all_items_ranking.py` (15,000 users x 12,000 items by default).
 
-MetaBalance's network with the paper's widths and random weights; fifty known and one held-out item a user. Prints the
-seconds of the first call, which traces the graph, and of further ones, and beside them what model calls on all pairs
-of some of the users take, scaled up to all of them.
+MetaBalance's network, by default with the paper's widths, and random weights; fifty known and one held-out item a user.
+Prints the seconds of the first call, which traces the graph, and of further ones, and beside them what model calls on
+all pairs of some of the users take, scaled up to all of them.
 """
 
 import argparse
@@ -21,6 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=15_000)
     parser.add_argument("--items", type=int, default=12_000)
+    parser.add_argument("--embedding-dim", type=int, default=64)
+    parser.add_argument("--tower-units", type=int, nargs="+", default=[64, 32])
     parser.add_argument("--known", type=int, default=50, help="known items a user")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=2)
@@ -31,7 +33,8 @@ def main() -> None:
         Feature(name=name, kind="categorical", dtype="int64", size=size + 1)
         for name, size in (("user_id", options.users), ("item_id", options.items))
     ]
-    model = MatrixFactorizationMLP(Schema(features=features, tasks=[Task(name="buy"), Task(name="view")]))
+    schema = Schema(features=features, tasks=[Task(name="buy"), Task(name="view")])
+    model = MatrixFactorizationMLP(schema, embedding_dim=options.embedding_dim, tower_units=options.tower_units)
     random = np.random.default_rng(0)
     first = random.integers(0, options.items, (options.users, 1))
     drawn = (first + 7 * np.arange(options.known + 1)) % options.items + 1

@@ -10,9 +10,10 @@ GRAM = tf.eye(3, batch_shape=[1], dtype=tf.float64)
 
 
 def steps(balancer, count):
+    step = tf.function(lambda state: balancer.weights(GRAM, tf.ones(3), state))
     state, weights = balancer.init(3), []
     for _ in range(count):
-        of_step, state = balancer.weights(GRAM, tf.ones(3), state)
+        of_step, state = step(state)
         weights.append(of_step.numpy()[0])
     return np.array(weights)
 

@@ -1,9 +1,8 @@
-"""`--help` is fast and teaches."""
+"""`--help` teaches, and does not wait for what it does not need."""
 
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from calling import call, succeed
@@ -14,21 +13,17 @@ COMMANDS += ("serve-check", "serve-config", "compare", "ablate", "report", "log-
 HELP = """
 import sys
 from tf_gradcraft.cli import app
-app([*sys.argv[1:], "--help"], standalone_mode=False)
+for command in [(), *zip(sys.argv[1:])]:
+    app([*command, "--help"], standalone_mode=False)
 loaded = {"tensorflow", "keras", "pandas", "pyarrow", "duckdb", "matplotlib"} & set(sys.modules)
 assert not loaded, loaded
 """
 
 
-@pytest.mark.parametrize(
-    "command", [(), *((command,) for command in COMMANDS)], ids=lambda words: "".join(words) or "-"
-)
-def test_help_imports_nothing_heavy(command):
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", HELP, *command], capture_output=True, text=True, check=False)
+def test_help_imports_nothing_heavy():
+    done = subprocess.run([sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Usage: " in done.stdout
-    assert time.perf_counter() - start < 10
+    assert done.stdout.count("Usage: ") == 1 + len(COMMANDS)
 
 
 def test_help_lists_all_commands():

@@ -46,7 +46,8 @@ FURTHER = {
     "escm2 (dr)": lambda schema, **settings: MODELS["escm2"](schema, estimator="dr", **settings),
 }
 every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-every_setting = pytest.mark.parametrize("make", (MODELS | FURTHER).values(), ids=MODELS | FURTHER)
+SETTINGS = MODELS | FURTHER
+every_setting = pytest.mark.parametrize("make", SETTINGS.values(), ids=SETTINGS)
 
 
 def test_the_table_covers_the_registry():
@@ -89,12 +90,15 @@ def assert_training_lowers_every_loss(model, over):
         assert loss < 0.98 * before[task], task
 
 
+# By default every setting is trained in one of the two ways.
 @every_setting
+@pytest.mark.quick(*list(SETTINGS)[::2])
 def test_training_lowers_every_loss_with_balancing_over_parameters(make):
     assert_training_lowers_every_loss(make(schemas.schema(num_tasks=2), dropout=0.0), "parameters")
 
 
 @every_setting
+@pytest.mark.quick(*list(SETTINGS)[1::2])
 def test_so_it_does_over_the_representation_and_a_file_keeps_all(make, tmp_path):
     schema = schemas.schema(num_tasks=2, group="user")
     model = make(schema, dropout=0.0)

@@ -1,5 +1,6 @@
 """Every method that looks at gradients, on each form of `parts`, in `fit`: as if each part were balanced by itself."""
 
+import itertools
 import re
 
 import keras
@@ -88,6 +89,7 @@ def assert_trained_by_part(balancer, form, **settings):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", GRAM_METHODS)
+@pytest.mark.quick(*(f"{name}-{form}" for name, form in zip(GRAM_METHODS, itertools.cycle(FORMS), strict=False)))
 def test_each_part_is_trained_as_by_a_balancer_of_its_own(name, form):
     # Tracing takes a second, so that only one form of three is traced, with --exhaustive.
     assert_trained_by_part(balancing.get(name, parts=FORMS[form]), FORMS[form], run_eagerly=form != "groups")

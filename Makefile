@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@echo "== tests (and doctests of every public name)"
 	$(TEST) -n 2 --dist loadfile tests
-	$(TEST) -q --doctest-modules --ignore=tf_gradcraft/tfrs --pyargs tf_gradcraft tf_gradcraft.data_pipelines tf_gradcraft.models
+	$(TEST) -q -n 2 --dist loadfile --doctest-modules --ignore=tf_gradcraft/tfrs --pyargs tf_gradcraft tf_gradcraft.data_pipelines tf_gradcraft.models
 	@echo "== the same parts beside Keras 2, and the door to TensorFlow Recommenders"
 	TF_USE_LEGACY_KERAS=1 $(TEST) -q -n 2 --dist loadfile tests/tfrs tests/models/test_layers.py $(BESIDE_KERAS_2)
 	TF_USE_LEGACY_KERAS=1 $(TEST) -q --doctest-modules --pyargs tf_gradcraft.tfrs

@@ -1,5 +1,6 @@
 """The table of the paper and its outputs, from run folders written by hand."""
 
+import dataclasses
 import io
 import json
 import re
@@ -112,6 +113,7 @@ def test_what_is_missing_is_said_and_not_counted(make_plan, out):
     report = make_report(make_plan(trials=0), out)
     assert report.groups[0].means["seeds"].to_dict() == {"single": 1, "sum": 1, "gradcraft": 2}
     assert report.missing == 2
+    assert dataclasses.replace(report, groups=2 * report.groups).missing == 2
     assert "2 of the planned methods and seeds are missing" in " ".join(report.notes())
     # The like model of seed 2 does not count for the single-task row, and neither does its click model.
     assert report.groups[0].means.loc["single", "click_gauc"] == 0.60

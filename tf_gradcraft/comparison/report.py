@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,8 +87,12 @@ class Report:
 
     @property
     def missing(self) -> int:
-        """Number of methods and seeds that are planned and not there."""
-        return sum(len(of.group.labels) * len(self.plan.seeds) - len(of.scores) for of in self.groups)
+        """Number of methods and seeds that are planned and not there; one that stands in several tables counts once."""
+        lacking = set()
+        for of in self.groups:
+            there = set(zip(of.scores["method"], of.scores["seed"], strict=True))
+            lacking |= set(itertools.product(of.group.labels, self.plan.seeds)) - there
+        return len(lacking)
 
     def notes(self) -> list[str]:
         """Returns what a reader has to know to judge the tables."""

@@ -2,7 +2,8 @@
 
 MetaBalance's network, by default with the paper's widths, and random weights; fifty known and one held-out item a user.
 Prints the seconds of the first call, which traces the graph, and of further ones, and beside them what model calls on
-all pairs of some of the users take, scaled up to all of them.
+all pairs of some of the users take, scaled up to all of them. Before it the rates of two matrix products: of a
+large one, and of the tower's first layer on a block of items.
 """
 
 import argparse
@@ -46,6 +47,8 @@ def main() -> None:
         num_items=options.items + 1,
         batch_size=options.batch_size,
     )
+    for shape in ((4096, 512, 512), (3000, options.embedding_dim + 8, options.tower_units[0])):
+        print(f"product of {' x '.join(map(str, shape))}: {rate(*shape):.0f} GFLOP/s")
     for call in range(1 + options.repeat):
         start, cpu = time.perf_counter(), time.process_time()
         values = ranking.evaluate(lambda users: model.score_all_items(users, "buy"))
@@ -53,6 +56,17 @@ def main() -> None:
         print(f"call {call + 1}: {seconds:.1f} s, {cpu:.1f} s of CPU, NDCG@10 {values['ndcg_at_10']:.5f}", flush=True)
     if options.pairwise_users:
         print(f"pair by pair: {pairwise(model, options):.1f} s")
+
+
+def rate(rows: int, inner: int, columns: int) -> float:
+    """Returns the best rate of twenty matrix products of this size, GFLOP/s."""
+    one, other = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
+    times = []
+    for _ in range(21):
+        start = time.perf_counter()
+        tf.matmul(one, other).numpy()
+        times.append(time.perf_counter() - start)
+    return 2e-9 * rows * inner * columns / min(times[1:])
 
 
 def pairwise(model: MatrixFactorizationMLP, options: argparse.Namespace) -> float:

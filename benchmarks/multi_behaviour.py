@@ -101,6 +101,9 @@ class Run:
         options = self.options
         model = None
         part = some_users(self.data.ranking("valid", mask=options.mask), options.valid_users)
+        if self.name == "popularity" and not self.state["valid"]:
+            self.state["valid"] = [self.rank(None, {options.mask: part})[options.mask]["ndcg_at_10"]]
+            self.write()
         while not self.trained and time.perf_counter() < until:
             model = model or self.model()
             begin = time.process_time()

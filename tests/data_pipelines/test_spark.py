@@ -19,7 +19,7 @@ from tf_gradcraft.data_pipelines.preparation.tags import fit_tags
 from tf_gradcraft.data_pipelines.preparation.vocabularies import fit_vocabulary
 from tf_gradcraft.data_pipelines.task import Task
 
-sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: pip install -e .[spark]")
+sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: pip install -e .[test]")
 if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
     pytest.skip("no Java runtime is here, which Spark needs", allow_module_level=True)
 

@@ -1,8 +1,10 @@
 """What every test starts from: quiet TensorFlow, fixed seeds, the global state of Keras as it was."""
 
+import collections
 import gc
 import os
 import sys
+import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What XLA compiles is run a few times and has to be right, not fast: LLVM's passes are a third of the time it takes.
@@ -16,8 +18,12 @@ settings.load_profile("reproducible")
 
 
 def pytest_collection_finish(session):
-    """Takes all that was imported out of the garbage collector, which else goes through it again with every trace."""
+    """Takes all that was imported out of the garbage collector, which else goes through it again with every trace.
+
+    Traces are many objects that live on, so that it need not look for garbage as often either.
+    """
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -67,31 +73,46 @@ def pytest_addoption(parser):
 
 
 def thin(config, items):
-    """Leaves out what the marker `quick` does not name, unless `--exhaustive` asks for everything."""
+    """Leaves out what takes long and is covered in part by what stays, unless `--exhaustive` asks for everything.
+
+    That are tests marked `thorough`, cases that the marker `quick` does not name, and two of three cases of a test
+    marked `in_turns`; at which of three it begins depends on its name, so that every case has its turn in some tests.
+    """
     if config.getoption("--exhaustive"):
         return
-    left_out = []
+    left_out, in_turns = set(), collections.defaultdict(list)
     for item in items:
-        marker = item.get_closest_marker("quick")
-        if marker and not (hasattr(item, "callspec") and item.callspec.id in marker.args):
-            left_out.append(item)
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+        case = item.callspec.id if hasattr(item, "callspec") else None
+        quick = item.get_closest_marker("quick")
+        if item.get_closest_marker("thorough") or (quick and case not in quick.args):
+            left_out.add(item)
+        elif case is not None and item.get_closest_marker("in_turns"):
+            in_turns[item.path, item.originalname].append(item)
+    for (_, name), cases in in_turns.items():
+        first = zlib.crc32(name.encode()) % min(3, len(cases))
+        left_out |= set(cases) - set(cases[first::3])
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 WITHOUT_KERAS = ("balancing", "gradients", "linalg")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keeps one case of each test of the parts that know no Keras, where Keras 2 is looked at; GradCraft's, if any."""
+    """Where Keras 2 is looked at, keeps one case of every third test of the parts that know no Keras.
+
+    GradCraft's case, if there is one; of all these tests with `--exhaustive`.
+    """
     thin(config, items)
     if os.environ.get("TF_USE_LEGACY_KERAS") != "1":
         return
-    chosen = {}
+    kept, chosen = set(), {}
     for item in items:
-        test = (item.path, item.originalname) if item.path.parent.name in WITHOUT_KERAS else item.nodeid
-        if test not in chosen or ("GradCraft" in item.name and "GradCraft" not in chosen[test].name):
+        test = (item.path, item.originalname)
+        if item.path.parent.name not in WITHOUT_KERAS:
+            kept.add(item)
+        elif test not in chosen or ("GradCraft" in item.name and "GradCraft" not in chosen[test].name):
             chosen[test] = item
-    kept = set(chosen.values())
+    kept |= set(list(chosen.values())[:: 1 if config.getoption("--exhaustive") else 3])
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]

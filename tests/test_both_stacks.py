@@ -19,6 +19,7 @@ def in_keras_2(*arguments, **settings):
     return subprocess.run([sys.executable, *arguments], env=LEGACY, capture_output=True, text=True, **settings)
 
 
+@pytest.mark.thorough
 def test_both_kinds_of_models_make_the_same_steps_from_equal_variables(tmp_path):
     file = tmp_path / "keras_2.npz"
     process = in_keras_2(str(Path(both_stacks.__file__)), str(file), check=False)

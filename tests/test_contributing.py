@@ -67,7 +67,7 @@ def test_one_file_one_registry_line_and_one_row_make_a_method(tmp_path):
 
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--exhaustive", "--doctest-modules"),
             *("-k", "EqualNorms or equal_norms or covers_the_registry or two_steps"),
             *("tests", "tf_gradcraft/balancing/equal_norms.py"),
         ],

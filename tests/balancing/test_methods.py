@@ -24,6 +24,8 @@ from methods_table import METHODS
 
 from tf_gradcraft import balancing
 
+pytestmark = pytest.mark.in_turns
+
 
 def rows(condition):
     return pytest.mark.parametrize("method", [method for method in METHODS if condition(method)], ids=str)

@@ -48,6 +48,7 @@ def gradients_by_representation(model, features, labels):
     return np.stack(gradients)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("balancing", "over", "aside"),
     [
@@ -116,6 +117,7 @@ TRAININGS = [
 ]
 
 
+@pytest.mark.in_turns
 @pytest.mark.traced
 @pytest.mark.parametrize(("balancing", "way", "settings"), TRAININGS, ids=[f"{b}-{w}" for b, w, _ in TRAININGS])
 @pytest.mark.quick("gradcraft-graph", "None-several steps", "metabalance-eager", "None-eager", "famo-eager")

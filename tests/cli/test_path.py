@@ -77,6 +77,7 @@ def test_run_folder(run, prepared):
     assert config["optimizer"]["name"] == "lazy_adam"
 
 
+@pytest.mark.thorough
 def test_the_record_of_gradients_is_kept_and_makes_no_difference(run, prepared, tmp_path):
     succeed("train", prepared, "--out", tmp_path / "run", *RUN_OPTIONS, "--monitor")
     story = read_json(tmp_path / "run" / "gradients.json")

@@ -7,6 +7,8 @@ from marked_network import CASES, ROWS, TASKS, WIDTH, Network, complete_cut
 
 from tf_gradcraft.gradients import Representation
 
+pytestmark = pytest.mark.in_turns
+
 # Half precision keeps 3 digits.
 TOLERANCE = {"float64": 1e-11, "float32": 2e-6, "float16": 4e-3}
 DTYPES = [

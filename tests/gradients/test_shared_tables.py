@@ -65,6 +65,7 @@ CASES = [
 WAYS = [(case, mode) for case in CASES for mode in ("eager", "graph")] + [(case, "xla") for case in CASES[1::2]]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(("case", "mode"), WAYS)
 @pytest.mark.parametrize("over", ["parameters", "representation"])
 def test_sparse_rows_give_what_dense_tables_give(case, mode, over):

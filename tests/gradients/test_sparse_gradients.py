@@ -82,6 +82,7 @@ CASES = [
 ]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
 def test_the_sparse_path_equals_the_dense_one(case, mode):

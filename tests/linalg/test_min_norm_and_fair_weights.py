@@ -8,6 +8,8 @@ from scipy import optimize
 
 from tf_gradcraft.linalg import fair_weights, frank_wolfe_min_norm
 
+pytestmark = pytest.mark.in_turns
+
 SOLVABLE = {"gaussian": 1e-12, "scales": 1e-12, "condition 1e12": 1e-5}
 
 

@@ -8,6 +8,8 @@ from scipy import optimize
 
 from tf_gradcraft.linalg import bounded_qp, nonnegative_qp, simplex_qp
 
+pytestmark = pytest.mark.in_turns
+
 SIZES = [(1, 3), (2, 2), (4, 3), (6, 8), (12, 3), (16, 64), (16, 8), (32, 20), (32, 64)]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

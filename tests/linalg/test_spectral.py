@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tf_gradcraft.linalg import pseudo_solve, significant, symmetric_eigen
 
+pytestmark = pytest.mark.in_turns
+
 EPSILON = np.finfo(float).eps
 
 every_mode = pytest.mark.parametrize("mode", ["eager", "graph", "xla"])

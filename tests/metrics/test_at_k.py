@@ -13,6 +13,8 @@ from sklearn.metrics import average_precision_score, ndcg_score
 
 from tf_gradcraft import metrics
 
+pytestmark = pytest.mark.in_turns
+
 NAMES = tuple(oracles.AT_K)
 every_metric = pytest.mark.parametrize("name", NAMES)
 

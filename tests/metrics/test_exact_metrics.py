@@ -21,6 +21,7 @@ def batches(rows, sizes):
     return zip(*(np.split(column, ends[:-1]) for column in rows), strict=True)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("sizes", [[1] * 40, [1023, 1], [1024], [1025], [700, 700, 700], [5000], [0, 3, 0, 40]])
 def test_batches_give_what_all_rows_at_once_give_beyond_any_capacity(sizes):
     rows = log_of(sum(sizes))

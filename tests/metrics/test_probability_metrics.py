@@ -15,6 +15,8 @@ from sklearn.calibration import calibration_curve
 
 from tf_gradcraft import metrics
 
+pytestmark = pytest.mark.in_turns
+
 NAMES = ("log_loss", "normalised_entropy", "pcoc", "ece", "equal_mass_ece")
 every_metric = pytest.mark.parametrize("name", NAMES)
 

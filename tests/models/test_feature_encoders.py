@@ -261,6 +261,7 @@ def test_each_model_is_in_the_table():
     assert {backbone for _, backbone, _ in EVERY_MODEL} == set(BACKBONES)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(("kind", "backbone", "own_dimensions"), EVERY_MODEL)
 def test_the_update_over_the_representation_is_that_over_parameters(kind, backbone, own_dimensions, tmp_path):
     """With given weights both ways must end at the same place: all that tasks share lies below the marks."""

@@ -96,6 +96,7 @@ def test_every_variable_has_a_gradient(make, inputs):
     assert all(gradient is not None for gradient in tape.gradient(loss, layer.trainable_variables))
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("name", ["MLP", "MultiGateMixture", "GateControl, last"])
 def test_a_layer_alone_in_a_plain_keras_model_fits(name):
     make, _ = LAYERS[name]

@@ -98,6 +98,7 @@ CASES = {
 }
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("case", CASES)
 def test_shared_and_private_variables_are_those_of_the_list(case):
     make, shared, private = CASES[case]

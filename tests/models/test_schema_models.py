@@ -13,6 +13,8 @@ from tf_gradcraft import models
 from tf_gradcraft.models import AITM, CGC, ESCM2, ESMM, PLE, STEM, DSelectK, HoME, MMoE, OMoE, SharedBottom
 from tf_gradcraft.models.schema_model import SchemaModel
 
+pytestmark = pytest.mark.in_turns
+
 SMALL = {"tower_units": [4], "embedding_dim": 3}
 
 

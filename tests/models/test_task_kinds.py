@@ -181,6 +181,7 @@ def test_an_export_predicts_the_same_and_ranks_only_what_has_one_score(trained, 
         np.testing.assert_allclose(scored[task][0], expected[task][:, 0], rtol=1e-4, atol=1e-5, err_msg=task)
 
 
+@pytest.mark.thorough
 def test_a_mix_of_kinds_trains_under_xla_and_over_the_representation():
     mix = schema(tuple(task for task in TASKS if task.name in ("click", "rating", "viewed", "order")))
     losses = {}

@@ -164,6 +164,7 @@ def losses_of(model, features, labels):
     return model.compute_task_losses(x, y, model(x), None)
 
 
+@pytest.mark.in_turns
 @pytest.mark.traced
 @pytest.mark.parametrize("over", ["parameters", "representation"])
 @pytest.mark.parametrize("jit", [False, True])

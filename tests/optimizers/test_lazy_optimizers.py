@@ -140,6 +140,7 @@ def test_ids_may_be_int32_or_int64(pair):
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.in_turns
 @both
 @pytest.mark.parametrize(
     "settings",
@@ -198,6 +199,7 @@ def test_slots_survive_saving(pair, tmp_path):
     np.testing.assert_array_equal(model.get_weights()[0], restored.get_weights()[0])
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("settings", [{}, {"balancing": "gradcraft"}], ids=["plain", "balanced"])
 @both
 def test_a_model_trains_with_it(pair, settings):

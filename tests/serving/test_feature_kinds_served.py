@@ -110,6 +110,7 @@ def test_every_signature_predicts_as_keras_does_in_the_c_runtime(runtime, kind, 
             np.testing.assert_allclose(found[output], values, rtol=0, atol=TOLERANCE, err_msg=f"{name}: {output}")
 
 
+@pytest.mark.thorough
 def test_one_request_with_a_history_ranks_as_row_by_row(runtime, tmp_path):
     """Two requests of two candidates, the lists cut or filled up on the way."""
     model = model_of(MMoE, "mlp", False)

@@ -74,6 +74,7 @@ def test_equals_rows_one_by_one_in_the_c_runtime(loaded, model, schema, raw, num
         np.testing.assert_allclose(expected[task].ravel(), rows[task].ravel(), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("kind", "features"),
     [

@@ -31,6 +31,7 @@ def spoiled(where):
 
 # Each kind of solver, and of what a method looks at: none may raise an error of its own before the one that helps. In
 # the graph solvers might come first; methods that only look at losses have none.
+@pytest.mark.in_turns
 @pytest.mark.parametrize("method", ["gradcraft", "metabalance", "mean", "imtl_g", "aligned_mtl", "nash_mtl", "upgrad"])
 @pytest.mark.quick("gradcraft", "metabalance", "mean")
 def test_a_nan_label_is_an_error_that_names_the_task(method):
@@ -66,6 +67,7 @@ def test_a_gradient_that_is_not_finite_is_found_where_the_loss_is_finite(run_eag
         model.train_on_batch(*toy.log())
 
 
+@pytest.mark.in_turns
 @pytest.mark.traced
 @pytest.mark.parametrize("method", ["metabalance", "mean", "aligned_mtl", "gradvac", "imtl"])
 @pytest.mark.quick("metabalance", "mean")
@@ -88,6 +90,7 @@ def test_a_step_that_is_not_finite_is_skipped_on_request_counted_and_told(method
     assert int(model.optimizer.iterations.numpy()) == int(without.optimizer.iterations.numpy()) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.traced
 def test_compiled_by_xla_such_steps_are_skipped_and_told():
     model = toy.compiled("gradcraft", jit_compile=True)

@@ -111,6 +111,7 @@ CASES = {
 }
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("case", CASES)
 def test_steps_equal_those_worked_out_by_hand(case):
     balancer, oracle, kind = CASES[case]

@@ -67,6 +67,7 @@ def test_all_ways_to_write_a_model_work_beside_each_other_in_any_order(order):
             assert list(predictions) == list(toy.TASKS)
 
 
+@pytest.mark.in_turns
 @pytest.mark.traced
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_write_a_model_trains_with_balancing(way):

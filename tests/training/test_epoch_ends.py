@@ -95,6 +95,7 @@ def test_without_fit_the_model_is_told_by_hand():
     toy.compiled(None).end_epoch()
 
 
+@pytest.mark.thorough
 def test_callbacks_may_be_given_in_any_form():
     expected = toy.compiled(SHARP)
     toy.train(expected, epochs=3)

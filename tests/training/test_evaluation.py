@@ -63,6 +63,7 @@ def test_validation_in_fit_gives_what_evaluate_gives_and_training_logs_none():
         assert history[f"val_{name}"][-1] == pytest.approx(final[name], abs=1e-6), name
 
 
+@pytest.mark.thorough
 def test_early_stopping_by_the_mean_auc():
     # A rate of 0 never improves on the first epoch: training stops after the second.
     model = toy.compiled("gradcraft", keras.optimizers.SGD(0.0), metrics=exact())

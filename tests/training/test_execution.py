@@ -21,6 +21,7 @@ def plainly_trained():
     return model
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("settings", "tolerance"),
     [({"steps_per_execution": 4}, 1e-6), ({"run_eagerly": True}, 1e-5), ({"jit_compile": True}, 1e-4)],

@@ -87,6 +87,7 @@ def assert_trained_by_part(balancer, form, **settings):
         np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * size + 1e-6)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", GRAM_METHODS)
 @pytest.mark.quick(*(f"{name}-{form}" for name, form in zip(GRAM_METHODS, itertools.cycle(FORMS), strict=False)))
@@ -95,6 +96,7 @@ def test_each_part_is_trained_as_by_a_balancer_of_its_own(name, form):
     assert_trained_by_part(balancing.get(name, parts=FORMS[form]), FORMS[form], run_eagerly=form != "groups")
 
 
+@pytest.mark.thorough
 @pytest.mark.traced
 @pytest.mark.parametrize("form", FORMS)
 def test_so_it_is_with_a_chain_in_the_compiled_step(form):

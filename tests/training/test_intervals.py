@@ -46,6 +46,7 @@ def test_every_step_is_the_default_bit_for_bit(method):
     assert set(one._balancer_state.variables_by_name) == set(other._balancer_state.variables_by_name)
 
 
+@pytest.mark.in_turns
 @pytest.mark.traced
 @pytest.mark.parametrize("way", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=["graph", "eager", "xla"])
 @pytest.mark.parametrize("over", OVER)
@@ -81,6 +82,7 @@ class Kept(keras.optimizers.SGD):
         steps.append([tf.convert_to_tensor(gradient).numpy() for gradient, _ in grads_and_vars])
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("parts", ["all", "variable"])
 @pytest.mark.parametrize("over", OVER)
 def test_where_gradients_stay_the_same_old_weights_are_as_good_as_new_ones(parts, over):
@@ -131,6 +133,7 @@ def test_a_step_without_any_task_does_not_use_up_the_turn(over):
     assert state_of(model, "interval_steps") == 4
 
 
+@pytest.mark.thorough
 @pytest.mark.traced
 @pytest.mark.parametrize("way", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 @pytest.mark.parametrize("over", OVER)

@@ -130,6 +130,7 @@ def test_a_task_without_labelled_row_stands_still():
     assert moved == {name: [True, False, True] for name in after}
 
 
+@pytest.mark.thorough
 @pytest.mark.traced
 def test_losses_fall_more_alike_than_with_equal_weights():
     # What FAMO is for: with one task's loss scaled down a hundredfold, plain SGD on the mean leaves that one behind.

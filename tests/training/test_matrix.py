@@ -59,6 +59,7 @@ COMBINATIONS = [
 ]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(("over", "way", "policy", "method"), COMBINATIONS)
 def test_every_combination_goes_the_way_of_the_float32_graph(over, way, policy, method):
     expected = in_the_float32_graph(method, over)
@@ -83,6 +84,7 @@ def test_methods_and_what_they_balance_over_go_different_ways(over):
         assert np.linalg.norm(ways[0] - other) > 1e-3 * np.linalg.norm(other)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.quick("2-representation", "1-parameters")

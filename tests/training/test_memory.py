@@ -28,6 +28,7 @@ def peaks(mode):
     return {line["rows"]: line["peak"] for line in lines}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["exact", "representation"])
 @pytest.mark.quick("exact")
 def test_the_peak_is_a_multiple_of_what_the_tasks_looked_up_whatever_the_size_of_the_table(mode):

@@ -111,6 +111,7 @@ def gram_at_the_marks(model, features, labels, monkeypatch):
 TRACED = ("mmoe", "ple of two levels", "aitm")
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_of_the_models_is_the_weighted_losss_gradient_and_the_gram_that_of_the_marks(name, monkeypatch):
     model, features, labels = schema_model(name)
@@ -131,6 +132,7 @@ def test_a_step_of_the_models_is_the_weighted_losss_gradient_and_the_gram_that_o
     np.testing.assert_allclose(gram, expected_gram, rtol=1e-4, atol=1e-6 * expected_gram.max())
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("name", MARKS)
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_the_marks_of_the_models(name, policy):
@@ -165,6 +167,7 @@ class Bias(keras.layers.Layer):
         return inputs + self.bias
 
 
+@pytest.mark.thorough
 @pytest.mark.traced
 @pytest.mark.parametrize("method", [GradCraft(tau=1), MetaBalance(parts="all"), "pcgrad"], ids=str)
 @pytest.mark.parametrize("kind", ["distinct rows of a table", "a bias and a batch of one"])

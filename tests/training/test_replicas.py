@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 METHODS = {
-    "some": ("sum:parameters:1:metrics", "gradcraft:representation:3:metrics", "metabalance:parameters:3"),
+    "one": ("gradcraft:representation:3:metrics",),
+    "some": ("sum:parameters:1:metrics", "metabalance:parameters:3"),
     "more": ("gradcraft", "metabalance", "dwa", "famo"),
 }
 
 
 @pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
-@pytest.mark.quick("some")
+@pytest.mark.quick("one")
 def test_two_replicas_train_and_evaluate_as_one_device_does(methods):
     script = Path(__file__).with_name("replica_training.py")
     run = subprocess.run([sys.executable, str(script), *methods], capture_output=True, text=True, check=False)

@@ -82,6 +82,7 @@ def through_checkpoint(method, kept):
 
 # A .keras file holds a weights file, so that the other two ways get each kind of state once between them, and both the
 # state of an interval.
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("through", "method"),
     [
@@ -125,6 +126,7 @@ def test_the_state_matters_for_what_follows(method, never_stopped):
     assert toy.difference(forgetful, kept.model) > 1e-4
 
 
+@pytest.mark.thorough
 def test_two_runs_with_one_seed_draw_the_same_weights_and_saving_changes_nothing(never_stopped):
     again, other = first_half("rlw"), toy.compiled(RLW(seed=6), LazyAdam(0.01), l2=0.01)
     toy.train(other, DATA)

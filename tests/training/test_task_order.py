@@ -54,6 +54,7 @@ def test_tasks_go_in_the_order_of_the_outputs():
     assert SEEN[-1] == ["like", "follow", "click"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("target", ["click", "like", "follow"])
 def test_a_target_is_the_task_of_that_name_in_whatever_order_losses_are_given(target):
     balancing = MetaBalance(target=target, relax_factor=1.0)

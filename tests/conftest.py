@@ -14,7 +14,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("exhaustive", settings.get_profile("reproducible"), max_examples=250)
 settings.load_profile("reproducible")
+
+
+def pytest_configure(config):
+    """Before tests are imported, whose decorators may take a share of the number of examples."""
+    if config.getoption("--exhaustive"):
+        settings.load_profile("exhaustive")
 
 
 def pytest_collection_finish(session):

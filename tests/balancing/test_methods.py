@@ -57,16 +57,18 @@ def test_weights_over_three_steps_equal_the_oracle_for_one_to_sixteen_tasks(meth
 
 
 # A size takes long to trace and longer to compile. Every method is traced for these, and for one of the sizes between,
-# so that the graph gets all of them; the size of five is that of the test below. The largest is compiled on request.
+# so that the graph gets all of them; the size of five is that of the test below. The largest comes on request.
 SIZES, COMPILED_SIZES = (1, 2, 16), (2, 16)
 SIZES_BETWEEN = [size for size in range(3, 16) if size != 5]
 
 
 @first_of_each
 def test_compiled_weights_equal_the_oracle_for_one_to_sixteen_tasks(method, request):
-    by_xla = COMPILED_SIZES if request.config.getoption("--exhaustive") else COMPILED_SIZES[:1]
     between = SIZES_BETWEEN[sorted(balancing.names()).index(method.name) % len(SIZES_BETWEEN)]
-    for size in (*SIZES, between):
+    sizes, by_xla = (*SIZES, between), COMPILED_SIZES
+    if not request.config.getoption("--exhaustive"):
+        sizes, by_xla = (2, between), (2,)
+    for size in sizes:
         step, order = (gradients_of(size), losses_of(size)), random_order(size)
         balancer = method.of(size)
         arguments = (gram_of(step[0]), tf.constant(step[1]), balancer.init(size), tf.constant(order))
@@ -193,7 +195,7 @@ exponents = st.integers(-10, 15)
 
 
 @every_method
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(
     rows=st.lists(st.tuples(st.lists(numbers, min_size=3, max_size=3), exponents), min_size=1, max_size=7),
     exponent=exponents,
@@ -211,7 +213,7 @@ def lists_of_vectors(fewest, most):
 
 
 @rows(lambda method: method.non_conflicting_at_two or method.non_conflicting)
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(gradients=lists_of_vectors(2, 2))
 def test_no_conflict_is_left_between_two_tasks(method, gradients):
     (weights,) = run(method, [(gradients, losses_of(2))])
@@ -219,7 +221,7 @@ def test_no_conflict_is_left_between_two_tasks(method, gradients):
 
 
 @rows(lambda method: method.non_conflicting)
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(gradients=lists_of_vectors(2, 7))
 def test_no_conflict_is_left_between_any_tasks(method, gradients):
     (weights,) = run(method, [(gradients, losses_of(len(gradients)))])

@@ -80,6 +80,7 @@ def test_gradients_of_any_shape(shape):
     assert_equal_to_numpy(StackedGradients(gradients, range(3), 3), gradients, range(3), 3)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("size", [0, *SIZES])
 @pytest.mark.parametrize("known", ["nothing", "the rank", "the width"])
 def test_shapes_that_the_graph_does_not_know(size, known):

@@ -17,6 +17,7 @@ def shortest(vectors, weights):
     return np.linalg.norm(np.einsum("nt,ntd->nd", weights, vectors), axis=1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_frank_wolfe_stays_on_the_simplex_and_goes_downhill(kind):
     vectors = vectors_of(kind, 20, 6, 8)

@@ -229,6 +229,7 @@ def test_bad_objectives_are_refused():
         toy.compiled(gc.balancing.MetaBalance(target="paritty"), objectives={"parity": DemographicParity(**SETTINGS)})
 
 
+@pytest.mark.in_turns
 def test_a_schema_built_ple_takes_objectives_in_a_few_lines_is_saved_and_exported(tmp_path):
     items = Vocabulary(np.array([f"i{position}" for position in range(6)]))
     schema = Schema(

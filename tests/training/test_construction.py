@@ -95,6 +95,7 @@ def test_outputs_need_not_be_named_like_their_layers():
     assert set(history) == {"loss", "like_accuracy", *(f"{task}_loss" for task in toy.TASKS)}
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("balancing", [None, "gradcraft"])
 def test_further_columns_and_labels_of_a_batch_are_passed_over(balancing):
     features, labels = toy.log()

@@ -43,6 +43,7 @@ def test_xla_gives_what_the_graph_gives(method, optimizer):
     assert toy.difference(compiled, plain) < 1e-4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_stays_near_float32(policy, plainly_trained):
     keras.mixed_precision.set_dtype_policy(policy)

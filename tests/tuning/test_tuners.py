@@ -135,6 +135,7 @@ def test_hyperband_trains_the_best_trials_further_from_their_weights_and_slots(s
         assert trial.epoch <= state["hyperparameters"]["values"]["tuner/epochs"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.eager
 def test_metrics_of_a_trial_are_those_of_its_best_epoch_and_its_weights(small, tmp_path):
     histories = []

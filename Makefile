@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# Some images set this. Then each of the many processes that tests start would compile TensorFlow and Keras anew: 15 s instead of 4.
+# Some images set this. Then each of the many processes that tests start would compile TensorFlow and Keras anew, and take three times as long to start.
 unexport PYTHONDONTWRITEBYTECODE
 # Test processes share the cores, so each keeps to one thread.
 TEST := TF_CPP_MIN_LOG_LEVEL=3 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest

@@ -48,6 +48,8 @@ class MatrixFactorizationMLP(SchemaModel):
         >>> predictions = model({"user": tf.constant([1, 2]), "item": tf.constant([3, 3])})
         >>> predictions["buy"].shape, model.score_all_items(tf.constant([1, 2]), "buy").shape
         (TensorShape([2, 1]), TensorShape([2, 9]))
+        >>> model.score_items(tf.constant([1, 2]), tf.constant([3, 5, 7]), "buy").shape
+        TensorShape([2, 3])
     """
 
     def __init__(
@@ -107,6 +109,23 @@ class MatrixFactorizationMLP(SchemaModel):
     def score_all_items(self, users: tf.Tensor, task: str, *, items_at_once: int = 3000) -> tf.Tensor:
         """Returns the logit of a behaviour for every item: what `AllItemsRanking` ranks by.
 
+        Args:
+            users: Ids of users [B].
+            task: The behaviour.
+            items_at_once: Most items of a block, see `score_items`.
+
+        Returns:
+            float32 [B, number of item ids], id 0 (unknown) included.
+
+        Raises:
+            ValueError: If there is no such behaviour, or `items_at_once` is below 1.
+        """
+        number = int(self.schema.features[1].size or 0)
+        return self.score_items(users, tf.range(number), task, items_at_once=items_at_once)
+
+    def score_items(self, users: tf.Tensor, items: tf.Tensor, task: str, *, items_at_once: int = 3000) -> tf.Tensor:
+        """Returns the logit of a behaviour for each of these users and each of these items.
+
         The first layers are linear in user and item before their activation. So the MLP's first layer is computed once
         an item and once a user and added; in the tower's first layer the user's embedding multiplies the rows of the
         kernel instead of the items' embeddings. Each user is sent through a block of items alone: what lies between
@@ -114,11 +133,12 @@ class MatrixFactorizationMLP(SchemaModel):
 
         Args:
             users: Ids of users [B].
+            items: Ids of items [S].
             task: The behaviour.
             items_at_once: Most items of a block.
 
         Returns:
-            float32 [B, number of item ids], id 0 (unknown) included.
+            float32 [B, S].
 
         Raises:
             ValueError: If there is no such behaviour, or `items_at_once` is below 1.
@@ -128,19 +148,21 @@ class MatrixFactorizationMLP(SchemaModel):
         if items_at_once < 1:
             raise ValueError(f"items_at_once must be at least 1, got {items_at_once}")
         tables = [self.get_layer(f"{name}_embeddings").embeddings for name in self.schema.feature_names]
-        user, items = tf.gather(tf.convert_to_tensor(tables[0]), users), tf.convert_to_tensor(tables[1])
-        dimension = items.shape[1]
+        user, item = (
+            tf.gather(tf.convert_to_tensor(table), ids) for table, ids in zip(tables, (users, items), strict=True)
+        )
+        dimension = item.shape[1]
         first, *layers = self.get_layer("mlp").dense
         tower, *tower_layers = self.get_layer(f"{task}_tower").dense
         logit = self.get_layer(f"{task}_logit")
         of_user = user @ first.kernel[:dimension] + first.bias
-        blocks = in_blocks(items, items_at_once), in_blocks(items @ first.kernel[dimension:], items_at_once)
+        blocks = in_blocks(item, items_at_once), in_blocks(item @ first.kernel[dimension:], items_at_once)
 
-        def of_pairs(user: tf.Tensor, of_user: tf.Tensor, items: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
+        def of_pairs(user: tf.Tensor, of_user: tf.Tensor, item: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
             """Logits of a user [D] and each item of a block [S, D], without the last bias."""
             deep = through(layers, first.activation(of_item + of_user))
             kernel = tf.concat([user[:, tf.newaxis] * tower.kernel[:dimension], tower.kernel[dimension:]], axis=0)
-            hidden = dense(tf.concat([items, deep], axis=1), kernel, tower)
+            hidden = dense(tf.concat([item, deep], axis=1), kernel, tower)
             return tf.linalg.matvec(through(tower_layers, hidden), logit.kernel[:, 0])
 
         def of_block(block: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
@@ -154,10 +176,10 @@ class MatrixFactorizationMLP(SchemaModel):
 
         logits = tf.map_fn(of_block, blocks, fn_output_signature=tf.float32, parallel_iterations=1)
         # Of no users the eager map_fn returns a tensor of two dimensions.
-        count, size = blocks[0].shape[:2]
+        count, size = tf.unstack(tf.shape(blocks[0])[:2])
         logits = tf.transpose(tf.reshape(logits, [count, tf.shape(user)[0], size]), [1, 0, 2])
         logits = tf.reshape(logits, [tf.shape(user)[0], count * size])
-        return logits[:, : items.shape[0]] + logit.bias
+        return logits[:, : tf.shape(item)[0]] + logit.bias
 
 
 def in_blocks(rows: tf.Tensor, most: int) -> tf.Tensor:
@@ -167,9 +189,10 @@ def in_blocks(rows: tf.Tensor, most: int) -> tf.Tensor:
         >>> in_blocks(tf.constant([[1], [2], [3]]), most=2).numpy().tolist()
         [[[1], [2]], [[3], [0]]]
     """
-    count = -(-rows.shape[0] // most)
-    size = -(-rows.shape[0] // count)
-    return tf.reshape(tf.pad(rows, [[0, count * size - rows.shape[0]], [0, 0]]), [count, size, rows.shape[1]])
+    number, larger = (tf.shape(rows)[0], tf.maximum) if rows.shape[0] is None else (rows.shape[0], max)
+    count = larger(-(-number // most), 1)
+    size = -(-number // count)
+    return tf.reshape(tf.pad(rows, [[0, count * size - number], [0, 0]]), [count, size, rows.shape[1]])
 
 
 def dense(values: tf.Tensor, kernel: tf.Tensor, layer: Any) -> tf.Tensor:

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tf_gradcraft.metrics import AllItemsRanking, ndcg_at_k, precision_at_k, recall_at_k
 from tf_gradcraft.training import RankingValidation
@@ -32,7 +34,9 @@ def by_hand(scores, users, known, held_out, k):
     for row, user in enumerate(users):
         left_out = {0, *known[1][known[0] == row]}
         wanted = set(held_out[1][held_out[0] == row])
-        ranked = sorted((item for item in range(ITEMS) if item not in left_out), key=lambda item: -scores[user, item])
+        ranked = sorted(
+            (item for item in range(scores.shape[1]) if item not in left_out), key=lambda item: -scores[user, item]
+        )
         hits = [item in wanted for item in ranked[:k]]
         gain = sum(hit / math.log2(place + 2) for place, hit in enumerate(hits))
         best = sum(1 / math.log2(place + 2) for place in range(min(k, len(wanted))))
@@ -96,10 +100,90 @@ def test_bad_input_is_named():
             AllItemsRanking(**{**good, **change})
     with pytest.raises(tf.errors.InvalidArgumentError, match="a score is NaN"):
         AllItemsRanking(**good).evaluate(lambda users: tf.fill([tf.size(users), 5], math.nan))
+    for scores, message in (({}, "neither are given"), ({"score": print, "score_items": print}, "both are given")):
+        with pytest.raises(ValueError, match=message):
+            AllItemsRanking(**good).evaluate(**scores)
+        with pytest.raises(ValueError, match=message):
+            RankingValidation(AllItemsRanking(**good), **scores)
+
+
+def many_items(users=40, items=1500, seed=3):
+    """Users with one to three wanted items among many, whose scores lie anywhere; id 0 is wanted too by some."""
+    random = np.random.default_rng(seed)
+    scores = random.normal(size=(users, items)).astype("float32")
+    known, held_out = [], []
+    for row in range(users):
+        drawn = 1 + random.permutation(items - 1)
+        known += [(row, item) for item in drawn[:20]]
+        held_out += [(row, item) for item in drawn[20 : 21 + row % 3]]
+        if row % 7 == 0:
+            held_out.append((row, 0))
+    held_out += [(users, 0)]  # one whose only wanted item is unknown
+    scores = np.concatenate([scores, scores[:1]])
+    return scores, np.arange(users + 1), tuple(np.transpose(known)), tuple(np.transpose(held_out))
+
+
+def both_scores(scores):
+    """Scores of users and of users and items, and how many users the latter were asked for on all items."""
+    scores, count = tf.constant(scores), tf.Variable(0)
+
+    def score_items(users, items):
+        count.assign_add(tf.size(users) if items.shape[0] == scores.shape[1] else 0)
+        return tf.gather(tf.gather(scores, users), items, axis=1)
+
+    return lambda users: tf.gather(scores, users), score_items, count
+
+
+@pytest.mark.parametrize(
+    ("change", "most"),
+    [
+        (lambda scores, wanted: scores, 4),
+        (lambda scores, wanted: np.round(scores, 1), 4),
+        (lambda scores, wanted: np.zeros_like(scores), 40),
+        (lambda scores, wanted: 1e-5 * scores - 7, 40),  # nearly equal
+        (lambda scores, wanted: np.where(scores < 0, -np.inf, scores), 40),
+        (lambda scores, wanted: scores + 2 * wanted, 40),
+        (lambda scores, wanted: np.where(wanted, np.inf, scores), 40),
+    ],
+    ids=["any", "rounded", "equal", "nearly equal", "some minus infinity", "wanted ones high", "wanted ones infinite"],
+)
+def test_scoring_few_items_first_changes_no_value_and_spares_users(change, most):
+    scores, users, known, held_out = many_items()
+    wanted = np.zeros(scores.shape, bool)
+    wanted[held_out] = True
+    scores = change(scores, wanted).astype("float32")
+    score, score_items, count = both_scores(scores)
+    ranking = AllItemsRanking(users, known, held_out, num_items=scores.shape[1], k=[1, 5], batch_size=16)
+    values = ranking.evaluate(score_items=score_items)
+    assert count.numpy() <= most
+    for k in (1, 5):
+        found = [values[f"{name}_at_{k}"] for name in ("ndcg", "recall", "precision")]
+        np.testing.assert_allclose(found, by_hand(scores, users, known, held_out, k), rtol=1e-12)
+    assert values == pytest.approx(ranking.evaluate(score), rel=1e-12)
+
+
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 20), decimals=st.integers(0, 4), high=st.floats(0, 3))
+@settings(max_examples=settings.default.max_examples // 20)
+def test_scoring_few_items_first_is_the_same_whatever_the_scores(seed, k, decimals, high):
+    scores, users, known, held_out = many_items(users=12, items=2000, seed=seed)
+    scores[held_out] += high
+    score, score_items, _ = both_scores(np.round(scores, decimals).astype("float32"))
+    ranking = AllItemsRanking(users, known, held_out, num_items=scores.shape[1], k=[k], batch_size=5)
+    assert ranking.evaluate(score_items=score_items) == pytest.approx(ranking.evaluate(score), rel=1e-12)
+
+
+def test_nan_among_the_items_looked_at_first_is_named():
+    scores, users, known, held_out = many_items()
+    scores[3, 7] = math.nan
+    ranking = AllItemsRanking(users, known, held_out, num_items=scores.shape[1], k=[5])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a score is NaN"):
+        ranking.evaluate(score_items=both_scores(scores)[1])
 
 
 def test_values_reach_the_callbacks_behind():
     ranking = AllItemsRanking([1], known=([], []), held_out=([0], [2]), num_items=4, k=[1])
     logs = {"loss": 1.0}
-    RankingValidation(ranking, lambda users: tf.constant([[0.0, 1.0, 0.0, 0.0]])).on_epoch_end(0, logs)
-    assert logs == {"loss": 1.0, "val_ndcg_at_1": 0.0, "val_recall_at_1": 0.0, "val_precision_at_1": 0.0}
+    score, score_items, _ = both_scores([[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    for validation in (RankingValidation(ranking, score), RankingValidation(ranking, score_items=score_items)):
+        validation.on_epoch_end(0, logs)
+        assert logs == {"loss": 1.0, "val_ndcg_at_1": 0.0, "val_recall_at_1": 0.0, "val_precision_at_1": 0.0}

@@ -85,6 +85,33 @@ def test_scores_with_one_layer_each_and_of_no_user():
     assert model.score_all_items(tf.constant([], tf.int32), "view").shape == (0, ITEMS)
 
 
+@pytest.mark.parametrize("items", [[3], [5, 1, 5, 0, 2], []])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_scores_of_some_items_are_their_columns(model, items, compiled):
+    def scores(users, items):
+        return model.score_items(users, items, "view", items_at_once=2)
+
+    ids = tf.TensorSpec([None], tf.int32)
+    scores = tf.function(scores, input_signature=[ids, ids]) if compiled else scores
+    found = scores(tf.constant([4, 0, 4]), tf.constant(items, tf.int32))
+    assert found.shape == (3, len(items))
+    np.testing.assert_allclose(found, logits_by_hand(model, "view")[np.ix_([4, 0, 4], items)], rtol=1e-5, atol=1e-5)
+
+
+def test_a_ranking_that_spares_users_gives_the_values_of_all_scores():
+    features = [Feature(name=n, kind="categorical", dtype="int64", size=size) for n, size in (("u", 60), ("i", 2000))]
+    model = MatrixFactorizationMLP(Schema(features=features, tasks=[Task(name="buy")]), embedding_dim=4, dropout=0.0)
+    for variable in model.trainable_variables:
+        variable.assign(3 * variable)
+    users = np.arange(60)
+    scores = model.score_all_items(tf.constant(users), "buy").numpy()[:, 1:]
+    held_out = 1 + np.argsort(-scores, axis=1)[users, np.where(users % 2, 30 * users, users // 4)]
+    ranking = AllItemsRanking(users, known=([], []), held_out=(users, held_out), num_items=2000, batch_size=16)
+    values = ranking.evaluate(score_items=lambda users, items: model.score_items(users, items, "buy"))
+    assert values == pytest.approx(ranking.evaluate(lambda users: model.score_all_items(users, "buy")), rel=1e-12)
+    assert values["recall_at_20"] == pytest.approx(0.5)
+
+
 def test_each_table_is_a_variable_with_a_sparse_gradient_and_towers_are_private(model):
     features = {"user_id": tf.constant([1, 2, 1]), "item_id": tf.constant([3, 3, 4])}
     with tf.GradientTape(persistent=True) as tape:

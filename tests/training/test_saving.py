@@ -114,7 +114,7 @@ def test_continuing_is_never_having_stopped(through, method, never_stopped):
 
 
 @pytest.mark.parametrize("method", REMEMBERED)
-@pytest.mark.quick("uw", "famo", "metabalance")
+@pytest.mark.quick("uw", "famo")
 def test_the_state_matters_for_what_follows(method, never_stopped):
     # Else the tests above would pass without it: the same weights and slots with a fresh balancer go another way.
     forgetful, kept = fresh(method), never_stopped(method)

@@ -10,6 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_gradcraft.metrics.at_k import checked_k
+from tf_gradcraft.metrics.out_of_reach import out_of_reach
+
+Score = Callable[[tf.Tensor], tf.Tensor]
+ScoreItems = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# Of how many items, for each place in the list, it is first looked whether they come before all that is wanted; and by
+# what factor they become more.
+ITEMS_A_PLACE, GROWTH = 16, 4
 
 
 class AllItemsRanking:
@@ -48,6 +55,9 @@ class AllItemsRanking:
         >>> values = ranking.evaluate(lambda users: tf.repeat(scores, tf.size(users), axis=0))
         >>> values["recall_at_1"], values["recall_at_2"]
         (0.0, 1.0)
+        >>> of_items = lambda users, items: tf.repeat(tf.gather(scores, items, axis=1), tf.size(users), axis=0)
+        >>> ranking.evaluate(score_items=of_items) == values
+        True
     """
 
     def __init__(
@@ -65,8 +75,7 @@ class AllItemsRanking:
         self.batch_size = batch_size
         if max(self.k) >= num_items:
             raise ValueError(f"k={max(self.k)} is more than there are items to rank: {num_items - 1}")
-        self._score: Any = None
-        self._rank: Any = None
+        self._traced: tuple[Any, Any] = (None, None)
         self._known = self._lists(*known, name="known")
         self._held_out = self._lists(*held_out, name="held_out")
         self._refuse_both(known, held_out)
@@ -75,32 +84,74 @@ class AllItemsRanking:
                 f"held_out has no item for user {self.users[empty[0]]} (row {empty[0]}); leave that user out"
             )
 
-    def evaluate(self, score: Callable[[tf.Tensor], tf.Tensor]) -> dict[str, float]:
+    def evaluate(self, score: Score | None = None, *, score_items: ScoreItems | None = None) -> dict[str, float]:
         """Ranks every user.
+
+        With `score_items` a user is scored on all items only where that can make a difference: once as many items as
+        the list has places have been seen to come before all that is held out, the user's values are 0, whatever the
+        others score. Scores equal up to rounding decide nothing, so the values are those of `score`. It takes a
+        fraction of the time, least where such items stand at low ids, as frequent ones do in prepared folders.
 
         Args:
             score: Maps ids of users (int32 [B]) to the scores of all items [B, I], in TensorFlow operations, such as
                 `lambda users: model.score_all_items(users, "buy")`.
+            score_items: In its place: maps ids of users (int32 [B]) and of items (int32 [S]) to scores [B, S], such as
+                `lambda users, items: model.score_items(users, items, "buy")`.
 
         Returns:
             `ndcg_at_<k>`, `recall_at_<k>` and `precision_at_<k>` for each k.
 
         Raises:
-            tf.errors.InvalidArgumentError: If a score is NaN.
+            ValueError: If both or neither are given.
+            tf.errors.InvalidArgumentError: If a score is NaN, of those that were computed.
         """
-        if score is not self._score:
+        check_one(score, score_items)
+        if (score, score_items) != self._traced:
             # Kept for the next epoch, which then traces nothing.
-            self._score, self._rank = score, tf.function(lambda: self._sums(score))
-        means = self._rank().numpy() / len(self.users)
+            self._traced = score, score_items
+            self._trace(score, score_items)
+        rows = np.arange(len(self.users), dtype=np.int32)
+        if score_items is not None:
+            rows = self._rows_in_reach(rows)
+        means = self._rank(rows).numpy() / len(self.users)
         names = [f"{name}_at_{k}" for k in self.k for name in ("ndcg", "recall", "precision")]
         return dict(zip(names, means.tolist(), strict=True))
 
-    def _sums(self, score: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def _trace(self, score: Any, score_items: Any) -> None:
+        of_rows = tf.TensorSpec([None], tf.int32)
+        if score_items is not None:
+            score = lambda users: score_items(users, tf.range(self.num_items))  # noqa: E731
+            self._in_reach = tf.function(
+                lambda rows, last: self._may_be_found(rows, last, score_items),
+                input_signature=[of_rows, tf.TensorSpec([], tf.int32)],
+            )
+        self._rank = tf.function(lambda rows: self._sums(rows, score), input_signature=[of_rows])
+
+    def _rows_in_reach(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of users whose held-out items may be in the list: looks at a few items, then at more where needed."""
+        last = ITEMS_A_PLACE * max(self.k)
+        while len(rows) and GROWTH * last <= self.num_items:
+            batches = np.split(rows, range(self.batch_size, len(rows), self.batch_size))
+            rows = rows[np.concatenate([self._in_reach(batch, last) for batch in batches])]
+            last *= GROWTH
+        return rows
+
+    def _may_be_found(self, rows: tf.Tensor, last: tf.Tensor, score_items: ScoreItems) -> tf.Tensor:
+        """Whether fewer than `max(k)` of the items 1 to `last` come before all that is held out [B]."""
+        users, held_out = tf.gather(self.users, rows), tf.gather(self._held_out, rows)
+        wanted = score_items(users, held_out.flat_values)
+        own = held_out.value_rowids() == tf.range(tf.size(rows), dtype=tf.int64)[:, tf.newaxis]
+        own &= held_out.flat_values > 0
+        best = tf.reduce_max(tf.where(own, wanted, wanted.dtype.min), axis=1)
+        others = self._without_known(score_items(users, tf.range(last + 1)), tf.gather(self._known, rows))[:, 1:]
+        return tf.logical_not(out_of_reach(best, others, max(self.k)))
+
+    def _sums(self, rows: tf.Tensor, score: Score) -> tf.Tensor:
         """Sums of the users' values, batch by batch."""
         total = tf.zeros([3 * len(self.k)], tf.float64)
-        for start in tf.range(0, len(self.users), self.batch_size):
-            rows = tf.range(start, tf.minimum(start + self.batch_size, len(self.users)))
-            total += tf.reduce_sum(self._values(score(tf.gather(self.users, rows)), rows), axis=0)
+        for start in tf.range(0, tf.size(rows), self.batch_size):
+            batch = rows[start : start + self.batch_size]
+            total += tf.reduce_sum(self._values(score(tf.gather(self.users, batch)), batch), axis=0)
         return total
 
     def _values(self, scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -124,6 +175,15 @@ class AllItemsRanking:
 
     def _found(self, scores: tf.Tensor, known: tf.RaggedTensor, held_out: tf.RaggedTensor) -> tf.Tensor:
         """Whether the item at each of the first positions was held out, bool [B, max k]."""
+        scores = self._without_known(scores, known)
+        # Item 0 is cut off and the positions counted from 1 again.
+        first = tf.math.top_k(scores[:, 1:], k=max(self.k)).indices + 1
+        wanted = held_out.to_tensor(default_value=0)
+        return tf.reduce_any((first[:, :, tf.newaxis] == wanted[:, tf.newaxis]) & (wanted[:, tf.newaxis] > 0), axis=2)
+
+    @staticmethod
+    def _without_known(scores: tf.Tensor, known: tf.RaggedTensor) -> tf.Tensor:
+        """Scores of the first items [B, S], those of known items replaced by minus infinity."""
         check = tf.debugging.Assert(
             tf.logical_not(tf.reduce_any(tf.math.is_nan(scores))),
             ["a score is NaN; look for NaN in the model's weights"],
@@ -131,11 +191,8 @@ class AllItemsRanking:
         with tf.control_dependencies([check] if check is not None else []):
             lowest = tf.constant(-math.inf, scores.dtype)
         at = tf.stack([known.value_rowids(), tf.cast(known.flat_values, tf.int64)], axis=1)
-        scores = tf.tensor_scatter_nd_update(scores, at, tf.fill([tf.shape(at)[0]], lowest))
-        # Item 0 is cut off and the positions counted from 1 again.
-        first = tf.math.top_k(scores[:, 1:], k=max(self.k)).indices + 1
-        wanted = held_out.to_tensor(default_value=0)
-        return tf.reduce_any((first[:, :, tf.newaxis] == wanted[:, tf.newaxis]) & (wanted[:, tf.newaxis] > 0), axis=2)
+        at = tf.boolean_mask(at, at[:, 1] < tf.shape(scores, tf.int64)[1])
+        return tf.tensor_scatter_nd_update(scores, at, tf.fill([tf.shape(at)[0]], lowest))
 
     def _lists(self, rows: Any, items: Any, name: str) -> tf.RaggedTensor:
         rows, items = np.asarray(rows, np.int64), np.asarray(items, np.int32)
@@ -154,3 +211,12 @@ class AllItemsRanking:
                 f"item {item} of user {self.users[row]} is both known and held out ({len(both)} such pairs); it would "
                 "never be in the list: take held-out pairs out of the known ones"
             )
+
+
+def check_one(score: Any, score_items: Any) -> None:
+    """Raises a ValueError unless one of the two is given."""
+    if (score is None) == (score_items is None):
+        raise ValueError(
+            "give either score, of users, or score_items, of users and items; "
+            f"{'neither' if score is None else 'both'} are given"
+        )

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tf_gradcraft.metrics import AllItemsRanking
+from tf_gradcraft.metrics.all_items import check_one
 
 
 class RankingValidation(keras.callbacks.Callback):
@@ -20,6 +21,10 @@ class RankingValidation(keras.callbacks.Callback):
     Args:
         ranking: What to find among which items.
         score: Maps ids of users [B] to scores [B, I], see `AllItemsRanking.evaluate`.
+        score_items: In its place: maps ids of users [B] and of items [S] to scores [B, S]; faster, see there.
+
+    Raises:
+        ValueError: If both or neither are given.
 
     Example:
         >>> ranking = AllItemsRanking([1], known=([], []), held_out=([0], [2]), num_items=4, k=[1])
@@ -30,12 +35,21 @@ class RankingValidation(keras.callbacks.Callback):
         1.0
     """
 
-    def __init__(self, ranking: AllItemsRanking, score: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    def __init__(
+        self,
+        ranking: AllItemsRanking,
+        score: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        *,
+        score_items: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    ) -> None:
         super().__init__()
+        check_one(score, score_items)
         self.ranking = ranking
         self.score = score
+        self.score_items = score_items
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """See Keras."""
         if logs is not None:
-            logs.update({f"val_{name}": value for name, value in self.ranking.evaluate(self.score).items()})
+            values = self.ranking.evaluate(self.score, score_items=self.score_items)
+            logs.update({f"val_{name}": value for name, value in values.items()})

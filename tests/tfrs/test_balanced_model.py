@@ -78,6 +78,7 @@ def test_loss_weights_scale_before_balancing():
     np.testing.assert_allclose(history["loss"], [losses["rating"] + 4 * losses["retrieval"]], rtol=1e-6)
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_trains(name):
     model = made(balancing=name)

@@ -1,5 +1,7 @@
 """Save, load, continue = never having stopped, under Keras 2: weights, optimizer slots, the state of the balancer."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,10 +58,12 @@ def through_keras_file(model, method, folder):
 
 @pytest.fixture(scope="module")
 def never_stopped():
-    trained = {}
-    for method in METHODS:
-        trained[method] = first_half(method)
-        trained[method].fit(REST, verbose=0)
+    @functools.cache
+    def trained(method):
+        model = first_half(method)
+        model.fit(REST, verbose=0)
+        return model
+
     return trained
 
 
@@ -80,11 +84,18 @@ def assert_equal(one, other):
         (through_weights, "gradnorm every third step"),
     ],
 )
+@pytest.mark.quick(
+    "through_keras_file-metabalance",
+    "through_keras_file-pcgrad",
+    "through_weights-gradnorm every third step",
+    "through_weights_file-metabalance",
+    "through_checkpoint-metabalance",
+)
 def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(through, method, never_stopped, tmp_path):
     loaded = through(first_half(method), method, tmp_path)
     loaded.run_eagerly = True
     loaded.fit(REST, verbose=0)
-    assert_equal(loaded, never_stopped[method])
+    assert_equal(loaded, never_stopped(method))
 
 
 class Interrupt(keras.callbacks.Callback):

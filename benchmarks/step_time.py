@@ -90,19 +90,23 @@ def allocations(model: Any, data: Any, steps: int) -> list[int]:
 
 
 def measure_memory(args: argparse.Namespace) -> list[dict]:
-    """Returns the peak of TensorFlow's CPU allocator during steps, less the variables and slots, in MB."""
+    """Returns the peak of TensorFlow's CPU allocator during steps, less the variables and slots, in MB.
+
+    Each cell in a process of its own: the variables of a model before it may still be held, and would count.
+    """
+    cells = [(mode, rows) for mode in args.modes for rows in args.rows]
+    if len(cells) > 1:
+        settings = {"tasks": args.tasks, "steps": args.steps}
+        return [result for mode, rows in cells for result in measure("memory", rows=rows, modes=[mode], **settings)]
     # oneDNN's allocator tells the profiler what it holds; TensorFlow's other one, on a CPU without AVX-512, does not.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
     from step_network import make_data, make_model, variable_bytes
 
-    results = []
-    for mode in args.modes:
-        for rows in args.rows:
-            model, data = make_model(mode, args.tasks, rows), make_data(args.tasks, rows, batches=2)
-            model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
-            peak = (max(allocations(model, data, args.steps)) - variable_bytes(model)) / 1e6
-            results.append({"tasks": args.tasks, "rows": rows, "mode": mode, "peak": peak})
-    return results
+    [(mode, rows)] = cells
+    model, data = make_model(mode, args.tasks, rows), make_data(args.tasks, rows, batches=2)
+    model.fit(data, steps_per_epoch=2, verbose=0, shuffle=False)
+    peak = (max(allocations(model, data, args.steps)) - variable_bytes(model)) / 1e6
+    return [{"tasks": args.tasks, "rows": rows, "mode": mode, "peak": peak}]
 
 
 def measure(what: str, **settings) -> list[dict]:

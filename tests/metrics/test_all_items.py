@@ -172,6 +172,15 @@ def test_scoring_few_items_first_is_the_same_whatever_the_scores(seed, k, decima
     assert ranking.evaluate(score_items=score_items) == pytest.approx(ranking.evaluate(score), rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_scores_of_any_precision_can_be_looked_at_first(dtype):
+    scores, users, known, held_out = many_items()
+    scores = scores.astype(tf.as_dtype(dtype).as_numpy_dtype)
+    score, score_items, _ = both_scores(scores)
+    ranking = AllItemsRanking(users, known, held_out, num_items=scores.shape[1], k=[5], batch_size=16)
+    assert ranking.evaluate(score_items=score_items) == pytest.approx(ranking.evaluate(score), rel=1e-12)
+
+
 def test_nan_among_the_items_looked_at_first_is_named():
     scores, users, known, held_out = many_items()
     scores[3, 7] = math.nan

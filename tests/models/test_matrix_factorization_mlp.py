@@ -111,6 +111,12 @@ def test_a_ranking_that_spares_users_gives_the_values_of_all_scores():
     assert values == pytest.approx(ranking.evaluate(lambda users: model.score_all_items(users, "buy")), rel=1e-12)
     assert values["recall_at_20"] == pytest.approx(0.5)
 
+    def by_model_calls(users, items):
+        pairs = {"u": tf.repeat(users, tf.size(items)), "i": tf.tile(items, [tf.size(users)])}
+        return tf.reshape(model(pairs)["buy"], [tf.size(users), tf.size(items)])
+
+    assert ranking.evaluate(score_items=by_model_calls) == pytest.approx(values, rel=1e-12)
+
 
 def test_each_table_is_a_variable_with_a_sparse_gradient_and_towers_are_private(model):
     features = {"user_id": tf.constant([1, 2, 1]), "item_id": tf.constant([3, 3, 4])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ml_dtypes
+import numpy as np
 import tensorflow as tf
 
 # A score computed with other items beside it differs in its last bits. So much of the largest score, in units of the
@@ -30,6 +30,6 @@ def out_of_reach(best: tf.Tensor, others: tf.Tensor, places: int) -> tf.Tensor:
     """
     scores = tf.concat([best[:, tf.newaxis], others], axis=1)
     largest = tf.reduce_max(tf.where(tf.math.is_finite(scores), tf.abs(scores), 0), axis=1)
-    rounding = ROUNDING * float(ml_dtypes.finfo(others.dtype.as_numpy_dtype).eps)
+    rounding = ROUNDING * float(np.spacing(np.ones((), others.dtype.as_numpy_dtype)))
     before = others > (best + rounding * largest)[:, tf.newaxis]
     return tf.reduce_sum(tf.cast(before, tf.int32), axis=1) >= places

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from tf_gradcraft.metrics import AllItemsRanking
-from tf_gradcraft.metrics.all_items import check_one
+from tf_gradcraft.metrics.all_items import Score, ScoreItems, check_one
 
 
 class RankingValidation(keras.callbacks.Callback):
@@ -38,9 +36,9 @@ class RankingValidation(keras.callbacks.Callback):
     def __init__(
         self,
         ranking: AllItemsRanking,
-        score: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        score: Score | None = None,
         *,
-        score_items: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        score_items: ScoreItems | None = None,
     ) -> None:
         super().__init__()
         check_one(score, score_items)

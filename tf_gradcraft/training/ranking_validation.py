@@ -25,6 +25,7 @@ class RankingValidation(keras.callbacks.Callback):
         ValueError: If both or neither are given.
 
     Example:
+        >>> import tensorflow as tf
         >>> ranking = AllItemsRanking([1], known=([], []), held_out=([0], [2]), num_items=4, k=[1])
         >>> validation = RankingValidation(ranking, lambda users: tf.constant([[0.0, 0.1, 0.9, 0.2]]))
         >>> logs = {"loss": 0.5}
